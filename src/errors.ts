@@ -43,7 +43,7 @@ export const ERROR_CODES = {
   SP_ANNOTATION: { family: 'finding', text: 'An annotation has an invalid value, or is set on an object where it has no effect.' },
   SP_NEEDS_PEER_IDENTITY: {
     family: 'finding',
-    text: 'A rule matches on the peer identity (principals, namespaces, service accounts), which agents know only if `mesh.trustedProxies` is set; without it the rule never matches.',
+    text: 'A rule matches on the peer identity (principals, namespaces, service accounts), which agents know only where they terminate mutual TLS, or if `mesh.trustedProxies` is set; without either the rule never matches.',
   },
   SP_NEVER_MATCHES: { family: 'finding', text: 'A value or a policy is valid, but no request can match it.' },
   SP_WIDE_RULE: { family: 'finding', text: 'A rule matches every request, or requests without an identity, which may not be intended.' },

@@ -14,6 +14,7 @@ import {
   FOREIGN_MOUNTS,
   REDIRECT_CONTAINER,
   REDIRECT_ENV,
+  TLS_DIRECTORY,
 } from '../../src/api/kube/agent-contract.ts';
 import { DANGEROUS_CAPABILITIES } from '../../src/api/kube/container-privileges.ts';
 import { AGENT_ANNOTATION, BUNDLE_LABEL, BUNDLE_NAME_PREFIX, BUNDLE_TOUCH_ANNOTATION } from '../../src/api/kube/names.ts';
@@ -176,11 +177,13 @@ export const NEW_PODS: readonly Validation[] = [
     && v.projected.sources.all(s, s.?configMap.?name.orValue("").startsWith("${BUNDLE_NAME_PREFIX}"))
   : v.name == "${AGENT_VOLUMES.feed}" ? size(v.?projected.?sources.orValue([])) == 1
     && v.projected.sources.all(s, s.?serviceAccountToken.?audience.orValue("") == "${FEED_AUDIENCE}")
+  : v.name == "${AGENT_VOLUMES.tls}" ? has(v.csi) || has(v.secret) || has(v.projected)
   : v.name == "${AGENT_VOLUMES.podInfo}" ? has(v.downwardAPI) : has(v.emptyDir))`,
     message: 'the volumes of the agent cannot be changed',
   },
   {
     expression: `variables.ours.all(c, c.?volumeMounts.orValue([]).all(m, !has(m.subPath) && !has(m.subPathExpr) && (m.name in ${VOLUMES}
+  || c.name == "${AGENT_CONTAINER}" && m.mountPath == "${TLS_DIRECTORY}" && m.?readOnly.orValue(false)
   || !m.mountPath.contains("..") && ${list(FOREIGN_MOUNTS)}.exists(p, m.mountPath.startsWith(p)))))`,
     message: 'nothing may be mounted into the agent',
   },

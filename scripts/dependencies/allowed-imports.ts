@@ -89,7 +89,11 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['zod', 'zod/mini'],
     node: ['node:net', 'node:util'],
   },
-  'agent/net': { job: 'socket events, addresses, lingering close', imports: ['limits'], node: ['node:fs', 'node:net', 'node:os'] },
+  'agent/net': {
+    job: 'socket events, addresses, lingering close',
+    imports: ['limits'],
+    node: ['node:fs', 'node:net', 'node:os', 'node:tls'],
+  },
   'agent/context.ts': {
     job: 'what the parts of one agent share: active policy, limits, ext_authz client',
     imports: ['limits'],
@@ -125,9 +129,16 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['limits'],
     types: ['clock.ts', 'http'],
   },
+  'agent/tls': {
+    job: 'TLS that the agent terminates: certificates, handshakes, peer identity; the ClientHello of other TLS',
+    imports: ['agent/net', 'fs-watch', 'limits', 'regular-file.ts'],
+    types: ['agent/http1', 'clock.ts', 'policy', 'telemetry'],
+    node: ['node:crypto', 'node:path', 'node:tls'],
+    nodeTypes: ['node:net'],
+  },
   'agent/tcp': {
     job: 'opaque TCP streams under a connection verdict',
-    imports: ['agent/net', 'limits'],
+    imports: ['agent/net', 'agent/tls', 'limits'],
     types: ['agent/context.ts', 'agent/http1', 'clock.ts', 'filters', 'http', 'policy'],
     nodeTypes: ['node:net'],
   },
@@ -139,6 +150,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/http2',
       'agent/net',
       'agent/tcp',
+      'agent/tls',
       'agent/upstream',
       'api',
       'http',
@@ -158,7 +170,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/log': {
     job: 'access log and metrics of exchanges and TCP connections',
     imports: ['limits'],
-    types: ['agent/exchange', 'agent/tcp', 'clock.ts', 'filters', 'policy', 'telemetry'],
+    types: ['agent/exchange', 'agent/tcp', 'agent/tls', 'clock.ts', 'filters', 'policy', 'telemetry'],
   },
   'agent/traces': {
     job: 'spans of exchanges, exported by OTLP; loaded only when a collector is configured',
@@ -184,6 +196,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/log',
       'agent/net',
       'agent/traces',
+      'agent/tls',
       'clock.ts',
       'filters',
       'http',

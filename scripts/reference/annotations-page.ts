@@ -90,6 +90,27 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     value: 'integer, 1 to 1000000',
     meaning: `Maximum number of client connections; at most ${code('agent.annotationBounds.maxConnections')}.`,
   },
+  TLS_ANNOTATION: {
+    on: 'pod template',
+    value: '`off`, `permissive`, `strict`',
+    meaning: `Whether the agent terminates [mutual TLS](../tasks/mutual-tls.md); not weaker than ${code('agent.tls.mode')}.`,
+  },
+  TLS_SECRET_ANNOTATION: {
+    on: 'pod template',
+    value: 'name',
+    meaning: `Secret with the certificate, the key and the trust bundle; without effect where ${code('agent.tls.volume')} is set.`,
+  },
+  TLS_VOLUME_ANNOTATION: {
+    on: 'pod template',
+    value: 'name',
+    meaning: `Volume of the pod with these files, for example the one that spiffe-helper writes; without effect where ${code('agent.tls.volume')} is set.`,
+  },
+  TLS_FILES_ANNOTATION: {
+    on: 'pod template',
+    value: 'three file names',
+    meaning:
+      'Names of the files with the certificate, the key and the trust bundle, separated by commas; absent: `tls.crt,tls.key,ca.crt`.',
+  },
   AGENT_CPU_ANNOTATION: quantityRow('CPU request of the agent', 'cpuLimit'),
   AGENT_CPU_LIMIT_ANNOTATION: quantityRow('CPU limit of the agent', 'cpuLimit'),
   AGENT_MEMORY_ANNOTATION: quantityRow('Memory request of the agent', 'memoryLimit'),

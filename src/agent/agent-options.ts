@@ -7,6 +7,8 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { BundleOptions } from './bundles/bundles.ts';
 import type { AgentLimits, ExtAuthzClient } from './context.ts';
 import type { ReaderOrProblem } from './listener/original-destination.ts';
+import type { TlsFiles } from './tls/certificate-files.ts';
+import type { TlsMode } from './tls/tls-termination.ts';
 import type { TraceOptions } from './traces/traces.ts';
 
 /** A port that the agent protects. */
@@ -42,6 +44,8 @@ export interface AgentOptions extends BundleOptions {
   readonly appProtocols?: ReadonlyMap<number, AppProtocol>;
   /** Serve clients that speak HTTP/1.0; absent: they get 426. */
   readonly acceptHttp10?: boolean;
+  /** How TLS is terminated; absent or undefined: it passes through. */
+  readonly tls?: { readonly mode: TlsMode; readonly trustDomains: readonly string[]; readonly files: TlsFiles } | undefined;
   /** Undefined: no access log. */
   readonly accessLog: { readonly fd: number; readonly allowSampleRate: number } | undefined;
   readonly limits?: Partial<AgentLimits>;

@@ -24,9 +24,13 @@ import { LimitLog } from './log/limit-log.ts';
 import { nameMisses } from './log/name-misses.ts';
 import { observeConnections } from './log/observe-connections.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
+import { observeTls } from './log/observe-tls.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { newRequestId } from './request-ids.ts';
 import { type Servers, startServers } from './servers.ts';
+import { TlsCertificates } from './tls/certificates.ts';
+import type { TlsObserver } from './tls/tls-observer.ts';
+import type { TlsTermination } from './tls/tls-termination.ts';
 import type { Traces } from './traces/traces.ts';
 
 /** An agent that serves. */
@@ -44,6 +48,9 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
+/** Termination of TLS with the files of the options. */
+type OpenTls = TlsTermination & { readonly certificates: TlsCertificates };
+
 /** Shared by the agents of the process. */
 const TOKENS = new TokenCache();
 
@@ -56,18 +63,14 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const clock = options.clock ?? systemClock;
   const holder = new ActivePolicyHolder();
   const evaluations = new EvaluationQueue(clock);
-  const metrics = createAgentMetrics(() => clock.wallMs() / 1000, options.processMetrics, {
-    cachedBytes: () => TOKENS.bytes,
-    cachedTokens: () => TOKENS.size,
-    evictedTokens: () => TOKENS.evictions,
-    waitingRequests: () => evaluations.length,
-  });
+  const metrics = createMetrics(options, clock, evaluations);
   const accessLog = openAccessLog(options, clock);
   const traces = await openTraces(options, metrics, clock);
   const bundles = createBundles(options, holder, metrics, clock);
   await bundles.begin();
   const fitted = fittedLimits(options);
   const stopFollowing = new AbortController();
+  const tls = await openTls(options, clock, observeTls(metrics, accessLog));
   const context: ListenerContext = {
     activePolicy: () => holder.current,
     replyWithoutPolicy: () => holder.reply,
@@ -82,9 +85,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
     evaluations,
     newRequestId,
+    ...(tls !== undefined && { tls }),
   };
-  const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
-  const following = bundles.follow(stopFollowing.signal);
+  const notReady = (): string | undefined => tls?.certificates.problem;
+  const servers = await startServers({ options, holder, metrics, context, notReady, maxAdminConnections: fitted.maxAdminConnections });
+  const following = Promise.all([bundles.follow(stopFollowing.signal), tls?.certificates.follow(stopFollowing.signal)]);
   const stopSweeping = startSweeping(servers, options.logger, clock);
   const stopAll = async (): Promise<void> => {
     const stopMs = clock.nowMs();
@@ -152,6 +157,23 @@ async function openTraces(options: AgentOptions, metrics: AgentMetrics, clock: C
     random: Math.random,
     onSpans: (result, count) => metrics.onSpans(result, count),
   });
+}
+
+function createMetrics({ processMetrics }: AgentOptions, clock: Clock, evaluations: EvaluationQueue): AgentMetrics {
+  return createAgentMetrics(() => clock.wallMs() / 1000, processMetrics, {
+    cachedBytes: () => TOKENS.bytes,
+    cachedTokens: () => TOKENS.size,
+    evictedTokens: () => TOKENS.evictions,
+    waitingRequests: () => evaluations.length,
+  });
+}
+
+/** Undefined: TLS is not terminated. */
+async function openTls({ tls, logger }: AgentOptions, clock: Clock, observer: TlsObserver): Promise<OpenTls | undefined> {
+  if (tls === undefined) return undefined;
+  const certificates = new TlsCertificates({ files: tls.files, clock, logger, observer });
+  await certificates.begin();
+  return { mode: tls.mode, trustDomains: tls.trustDomains, certificates, observer };
 }
 
 function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {

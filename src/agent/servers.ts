@@ -34,6 +34,8 @@ export interface ServerParts {
   readonly metrics: AgentMetrics;
   readonly context: ListenerContext;
   readonly maxAdminConnections: number;
+  /** Why there is no TLS certificate; undefined: there is one, or none is needed. */
+  readonly notReady: () => string | undefined;
 }
 
 /** Starts all servers, or none. @throws the system's error when a port is in use */
@@ -115,7 +117,7 @@ function createCapture(options: AgentOptions, capture: CaptureOptions | undefine
 }
 
 async function startAdmin(
-  { options, holder, metrics, context, maxAdminConnections }: ServerParts,
+  { options, holder, metrics, context, maxAdminConnections, notReady }: ServerParts,
   capture: CaptureOptions | undefined,
   stops: (() => void)[],
 ): Promise<AdminServer | undefined> {
@@ -126,6 +128,7 @@ async function startAdmin(
     logger: options.logger,
     maxConnections: maxAdminConnections,
     problem: capture !== undefined && 'problem' in capture.reader ? capture.reader.problem : undefined,
+    notReady,
     isReady: (waitMs) => isReadyWithin(holder, waitMs, context.clock),
     metrics: limitRenderings(() => metrics.text(), context.clock),
     date: () => context.date.value(),

@@ -61,3 +61,8 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   publicCheckHeaders: [],
   multipleCustomProviders: false,
 };
+
+/** The trust domain of the mesh and its aliases, each once. */
+export function trustDomainsOf({ trustDomain, trustDomainAliases }: MeshConfig): readonly string[] {
+  return [...new Set([trustDomain, ...trustDomainAliases])];
+}

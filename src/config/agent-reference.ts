@@ -134,4 +134,10 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: 'off',
     description: 'Serves clients that speak HTTP/1.0, which get 426 otherwise.',
   },
+  tls: {
+    value: 'JSON',
+    fallback: '',
+    description:
+      'How TLS is terminated: `mode` (`permissive` or `strict`), `trustDomains` (a client needs a SPIFFE ID of one of them), and optionally `directory` (absent: `/etc/sallyport/tls`) and the file names `certificate`, `key` and `trustBundle` (absent: `tls.crt`, `tls.key` and `ca.crt`). Absent: TLS passes through.',
+  },
 };

@@ -2,8 +2,8 @@
  * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
  */
 import * as z from 'zod';
-import { isTracesEndpoint, TRACES_SAMPLERS } from '../api/kube/agent-contract.ts';
-import type { AnnotationBounds, ProbeTiming } from '../api/kube/agent-settings.ts';
+import { isTracesEndpoint, TLS_MODES, TRACES_SAMPLERS } from '../api/kube/agent-contract.ts';
+import type { AnnotationBounds, ProbeTiming, TlsSettings } from '../api/kube/agent-settings.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { QUANTITY } from './patterns.ts';
 
@@ -37,6 +37,31 @@ export const tracesSampler: z.ZodEnum<{ [K in (typeof TRACES_SAMPLERS)[number]]:
   .meta({ description: DESCRIPTIONS.agentTracesSampler });
 /** Share of traces, for samplers by ratio. */
 export const tracesSamplerArg: z.ZodNumber = z.number().min(0).max(1).meta({ description: DESCRIPTIONS.agentTracesSamplerArg });
+const fileName = z.string().regex(/^\.{0,2}[\w-][\w.-]{0,250}$/, 'not a file name');
+
+/** Schema of {@link TlsSettings}. */
+export const agentTls: z.ZodType<Omit<TlsSettings, 'podVolume'>> = z
+  .strictObject({
+    mode: z.enum(TLS_MODES).meta({
+      description:
+        'Whether agents terminate mutual TLS: `strict` (plain text is closed), `permissive` (plain text is served, too) or `off`; annotations may be stricter',
+    }),
+    volume: z
+      .union([
+        z.strictObject({ csi: z.record(z.string(), z.unknown()) }),
+        z.strictObject({ secret: z.record(z.string(), z.unknown()) }),
+        z.strictObject({ projected: z.record(z.string(), z.unknown()) }),
+      ])
+      .exactOptional()
+      .meta({
+        description:
+          'Source of the volume with the certificate of each agent, as in a pod: `csi`, `secret` or `projected`; absent: annotations name a Secret or a volume of the pod',
+      }),
+    certificate: fileName.exactOptional().meta({ description: 'File with the certificate and its chain in PEM; absent: `tls.crt`' }),
+    key: fileName.exactOptional().meta({ description: 'File with the key in PEM; absent: `tls.key`' }),
+    trustBundle: fileName.exactOptional().meta({ description: 'File with the authorities of clients in PEM; absent: `ca.crt`' }),
+  })
+  .refine(({ mode, volume }) => mode === 'off' || volume !== undefined, { path: ['volume'], error: 'required unless the mode is off' });
 
 /** Schema of {@link AnnotationBounds}. */
 export const annotationBounds: z.ZodType<AnnotationBounds> = z.strictObject({

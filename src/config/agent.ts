@@ -15,7 +15,10 @@ import {
   FEED_DIRECTORY,
   FEED_TOKEN,
   type InjectedFeed,
+  type InjectedTls,
   isTracesEndpoint,
+  TLS_DIRECTORY,
+  TLS_FILES,
   TRACES_SAMPLERS,
 } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
@@ -59,6 +62,15 @@ export interface AgentConfig {
   /** Undefined: no traces. */
   readonly traces: AgentTraces | undefined;
   readonly maxConnections: number;
+  /** Undefined: the agent does not terminate TLS. */
+  readonly tls: AgentTls | undefined;
+}
+
+/** How TLS is terminated. */
+export interface AgentTls {
+  readonly mode: InjectedTls['mode'];
+  readonly trustDomains: readonly string[];
+  readonly files: { readonly directory: string } & Readonly<Record<keyof typeof TLS_FILES, string>>;
 }
 
 /** Where traces go, and which requests they have. */
@@ -109,7 +121,8 @@ export type AgentSetting =
   | 'traces-sampler'
   | 'traces-sampler-arg'
   | 'pod-name'
-  | 'accept-http10';
+  | 'accept-http10'
+  | 'tls';
 
 /** Environment variable of each setting by its flag. */
 export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
@@ -140,6 +153,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'traces-sampler-arg': AGENT_ENV.tracesSamplerArg,
   'pod-name': AGENT_ENV.podName,
   'accept-http10': AGENT_ENV.acceptHttp10,
+  tls: AGENT_ENV.tls,
 };
 
 const PORT = z.int().check(z.gte(0), z.lte(65_535));
@@ -154,6 +168,15 @@ const FEED: z.ZodMiniType<InjectedFeed> = z.strictObject({
   authorities: z.string().check(z.maxLength(16_384)),
   serverName: z.exactOptional(z.string().check(z.minLength(1))),
   tokenFile: z.exactOptional(z.string().check(z.minLength(1))),
+});
+const FILE_NAME = z.string().check(z.regex(/^\.{0,2}[\w-][\w.-]{0,250}$/));
+const TLS: z.ZodMiniType<InjectedTls> = z.strictObject({
+  mode: z.enum(['permissive', 'strict']),
+  trustDomains: z.array(z.string().check(z.regex(/^[^\s/:]{1,255}$/))).check(z.minLength(1), z.maxLength(64)),
+  directory: z.exactOptional(z.string().check(z.minLength(1))),
+  certificate: z.exactOptional(FILE_NAME),
+  key: z.exactOptional(FILE_NAME),
+  trustBundle: z.exactOptional(FILE_NAME),
 });
 const PROBES: z.ZodMiniType<AppProbes> = z.record(
   z.string().check(z.regex(/^[^/]+\/(?:livez|readyz|startupz|poststartz|prestopz)$/)),
@@ -205,6 +228,7 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     maxConnections: number('max-connections', COUNT, LIMITS.clientConnections.value),
     traces: tracesOf(read, number),
     acceptHttp10: checked('accept-http10', z.enum(['on', 'off']), read('accept-http10') ?? 'off') === 'on',
+    tls: tlsOf(read('tls')),
   };
 }
 
@@ -272,6 +296,12 @@ function tracesOf(
     ratio: number('traces-sampler-arg', SHARE, 1),
     podName: read('pod-name'),
   };
+}
+
+function tlsOf(text: string | undefined): AgentTls | undefined {
+  if (text === undefined) return undefined;
+  const { mode, trustDomains, ...files } = checked('tls', TLS, jsonOf('tls', text));
+  return { mode, trustDomains, files: { directory: TLS_DIRECTORY, ...TLS_FILES, ...files } };
 }
 
 /** Parses a list such as `15101:8080,15102:9090`. */

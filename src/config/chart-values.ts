@@ -7,6 +7,7 @@ import { TRACES_ENDPOINT } from '../api/kube/agent-contract.ts';
 import {
   accessLog,
   accessLogSampleRate,
+  agentTls,
   annotationBounds,
   drainSeconds,
   maxConnections,
@@ -126,6 +127,7 @@ const controller = {
       sampler: tracesSampler,
       samplerArg: tracesSamplerArg,
     }),
+    tls: agentTls,
     startupProbe: value(probeTiming, "Timing of the agent's startup probe"),
     readinessProbe: value(probeTiming, "Timing of the agent's readiness probe"),
     annotationBounds: value(annotationBounds, DESCRIPTIONS.annotationBounds),

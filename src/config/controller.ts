@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import type { InjectedTraces } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
-import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
+import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
 import { parseYamlValue } from '../api/kube/yaml-documents.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -16,6 +16,7 @@ import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
 import {
   accessLog,
   accessLogSampleRate,
+  agentTls,
   annotationBounds,
   drainSeconds,
   maxConnections,
@@ -77,6 +78,7 @@ export interface ControllerConfig {
     readonly agentTraces?: InjectedTraces;
     readonly agentStartupProbe?: ProbeTiming;
     readonly agentReadinessProbe?: ProbeTiming;
+    readonly agentTls?: Omit<TlsSettings, 'podVolume'>;
     readonly annotationBounds?: AnnotationBounds;
     /** More repositories whose images count as agents, without tag and digest. */
     readonly agentRepositories: readonly string[];
@@ -242,6 +244,7 @@ const configObject = z.strictObject({
         .exactOptional(),
       agentStartupProbe: probeTiming.exactOptional(),
       agentReadinessProbe: probeTiming.exactOptional(),
+      agentTls: agentTls.exactOptional(),
       annotationBounds: annotationBounds.exactOptional(),
       agentRepositories: z.array(imageRepository).default([]).meta({ description: DESCRIPTIONS.agentRepositories }),
       privilegedContainers: z.enum(['refuse', 'report']).default('refuse').meta({ description: DESCRIPTIONS.privilegedContainers }),

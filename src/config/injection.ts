@@ -22,6 +22,7 @@ export type InjectionConfig = Present<{
   readonly traces: Webhook['agentTraces'];
   readonly startupProbe: Webhook['agentStartupProbe'];
   readonly readinessProbe: Webhook['agentReadinessProbe'];
+  readonly tls: Webhook['agentTls'];
   readonly bounds: Webhook['annotationBounds'];
   readonly privilegedContainers: Webhook['privilegedContainers'];
 }>;
@@ -44,6 +45,7 @@ export function injectionConfigOf(webhook: Webhook): InjectionConfig {
     traces: webhook.agentTraces,
     startupProbe: webhook.agentStartupProbe,
     readinessProbe: webhook.agentReadinessProbe,
+    tls: webhook.agentTls,
     bounds: webhook.annotationBounds,
     privilegedContainers: webhook.privilegedContainers,
   };

@@ -1,6 +1,8 @@
 /*
  * The containers and volumes that injection adds to a pod, as plain Kubernetes JSON. The same input gives the same output.
  */
+
+import type { InjectedTls } from '../api/kube/agent-contract.ts';
 import {
   AGENT_ADMIN_PORT,
   AGENT_CAPTURE_PORT,
@@ -20,11 +22,13 @@ import {
   REDIRECT_ENV,
   RENDERING,
   STATE_DIRECTORY,
+  TLS_DIRECTORY,
   TOKEN_DIRECTORY,
 } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import { bundleVolume } from '../api/kube/bundle-volume.ts';
 import type { WorkloadId } from '../api/kube/keys.ts';
+import { DEFAULT_MESH_CONFIG } from '../api/mesh-config.ts';
 import type { Capture } from './capture.ts';
 import type { Raw } from './raw-json.ts';
 import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
@@ -105,6 +109,7 @@ export function agentContainer(plan: AgentPlan): Raw {
       { name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY },
       NO_TOKEN,
       ...(plan.settings.feed === undefined ? [] : [{ name: AGENT_VOLUMES.feed, mountPath: FEED_DIRECTORY, readOnly: true }]),
+      ...tlsMounts(plan.settings),
     ],
   };
 }
@@ -127,7 +132,7 @@ function readinessProbe({ settings }: AgentPlan): Raw {
 const FEED_TOKEN_SECONDS = 3600;
 
 /** The volumes of both containers. */
-export function agentVolumes(workload: WorkloadId, { feed }: InjectionSettings): readonly Raw[] {
+export function agentVolumes(workload: WorkloadId, { feed, tls }: InjectionSettings): readonly Raw[] {
   return [
     // Until the controller has created the bundle, the agent rejects all requests.
     bundleVolume(workload),
@@ -136,7 +141,26 @@ export function agentVolumes(workload: WorkloadId, { feed }: InjectionSettings):
     { name: AGENT_VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } },
     { name: AGENT_VOLUMES.noToken, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
     ...(feed === undefined ? [] : [feedVolume()]),
+    ...(tls?.volume === undefined || tls.mode === 'off' ? [] : [{ name: AGENT_VOLUMES.tls, ...tls.volume }]),
   ];
+}
+
+/** Read-only: the agent only reads them. Not with subPath, so that they are replaced. */
+function tlsMounts({ tls }: InjectionSettings): readonly Raw[] {
+  if (tls === undefined || tls.mode === 'off') return [];
+  return [{ name: tls.volume === undefined ? tls.podVolume : AGENT_VOLUMES.tls, mountPath: TLS_DIRECTORY, readOnly: true }];
+}
+
+function tlsEnvironment({ tls, trustDomains = [DEFAULT_MESH_CONFIG.trustDomain] }: InjectionSettings): readonly Raw[] {
+  if (tls === undefined || tls.mode === 'off') return [];
+  const { mode, certificate, key, trustBundle } = tls;
+  const names = { certificate, key, trustBundle };
+  const injected: InjectedTls = {
+    mode,
+    trustDomains,
+    ...Object.fromEntries(Object.entries(names).filter(([, name]) => name !== undefined)),
+  };
+  return [{ name: AGENT_ENV.tls, value: JSON.stringify(injected) }];
 }
 
 function feedVolume(): Raw {
@@ -175,6 +199,7 @@ function environment(plan: AgentPlan): readonly Raw[] {
     ...optional(AGENT_ENV.otlpEndpoint, settings.traces?.endpoint),
     ...optional(AGENT_ENV.tracesSampler, settings.traces?.sampler),
     ...optional(AGENT_ENV.tracesSamplerArg, settings.traces?.samplerArg),
+    ...tlsEnvironment(settings),
   ];
 }
 

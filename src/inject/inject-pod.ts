@@ -20,6 +20,7 @@ import {
   INJECTION_LABEL,
   ISTIO_INCLUDE_PORTS_ANNOTATION,
   REWRITE_PROBES_ANNOTATION,
+  TLS_VOLUME_ANNOTATION,
 } from '../api/kube/names.ts';
 import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
 import { slotName } from '../api/kube/workload.ts';
@@ -74,7 +75,7 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const bare = removeAgent(input);
   const own = settingsOfPod(context.settings, rawOf(rawOf(bare['metadata'])['annotations']));
   const { capture, findings: found, clamped } = inspectTemplate(bare, context);
-  const findings = [...own.findings, ...found];
+  const findings = [...own.findings, ...missingVolume(own.settings, rawOf(bare['spec'])), ...found];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
   const plan = {
     settings: own.settings,
@@ -98,6 +99,14 @@ export function findTemplateProblems(input: Raw, services: readonly ServicePort[
   const own = settingsOfPod(settings, rawOf(rawOf(bare['metadata'])['annotations']));
   // Which values are clamped depends on the settings of the installation.
   return [...own.findings.filter(({ severity }) => severity === 'error'), ...inspectTemplate(bare, { settings, services }).findings];
+}
+
+/** An error when the pod has no volume of the name that its annotation gives. */
+function missingVolume({ tls }: InjectionSettings, spec: Raw): readonly Finding[] {
+  const name = tls?.podVolume;
+  if (name === undefined || rawListOf(spec['volumes']).some((volume) => volume['name'] === name)) return [];
+  const path = `metadata.annotations[${TLS_VOLUME_ANNOTATION}]`;
+  return [{ code: 'SP_ANNOTATION', severity: 'error', path, message: `the pod has no volume "${name}"` }];
 }
 
 interface Inspection {

@@ -2,8 +2,8 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
-import { APP_PROTOCOLS } from '../api/kube/agent-contract.ts';
-import type { ResourceRequirements } from '../api/kube/agent-settings.ts';
+import { APP_PROTOCOLS, TLS_MODES } from '../api/kube/agent-contract.ts';
+import type { ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
   ACCESS_LOG_ANNOTATION,
@@ -24,6 +24,10 @@ import {
   READINESS_PERIOD_ANNOTATION,
   READINESS_TIMEOUT_ANNOTATION,
   STARTUP_FAILURES_ANNOTATION,
+  TLS_ANNOTATION,
+  TLS_FILES_ANNOTATION,
+  TLS_SECRET_ANNOTATION,
+  TLS_VOLUME_ANNOTATION,
 } from '../api/kube/names.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
 import type { Finding } from '../errors.ts';
@@ -53,6 +57,8 @@ const INIT_RESOURCES: ResourceRows = [
   [INIT_CPU_LIMIT_ANNOTATION, 'limits', 'cpu'],
   [INIT_MEMORY_LIMIT_ANNOTATION, 'limits', 'memory'],
 ];
+const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+const FILE_NAME = /^\.{0,2}[\w-][\w.-]{0,250}$/;
 const PROBE: Range = { min: 1, max: 3600, whole: true };
 const DRAIN: Range = { min: 0, max: 3600, whole: false };
 const CONNECTIONS: Range = { min: 1, max: 1_000_000, whole: true };
@@ -75,6 +81,7 @@ export function settingsOfPod(settings: InjectionSettings, annotations: Raw): Po
     ...reader.accessLog(settings),
     drainSeconds: reader.clampedNumber(DRAIN_SECONDS_ANNOTATION, DRAIN, maxDrain),
     maxConnections: reader.clampedNumber(MAX_CONNECTIONS_ANNOTATION, CONNECTIONS, maxConnections),
+    tls: reader.tls(settings.tls),
     resources,
     initResources: reader.resources(INIT_RESOURCES, initBase, settings) ?? inherited,
     startupProbe: mergeTiming(settings.startupProbe, { failureThreshold: reader.number(STARTUP_FAILURES_ANNOTATION, PROBE) }),
@@ -155,6 +162,49 @@ class AnnotationReader {
       changed = withResource(changed ?? base, { part, resource, quantity: isAbove ? bound : text });
     }
     return changed === undefined ? undefined : withoutLargerRequests(changed);
+  }
+
+  /** How TLS is terminated; undefined: no annotation changes it. A pod may be stricter than the installation, whose certificates count if it has any. */
+  tls(base: TlsSettings | undefined): TlsSettings | undefined {
+    const wanted = this.choice(TLS_ANNOTATION, TLS_MODES);
+    const files = this.#tlsFiles();
+    const source = this.#tlsSource(base);
+    if (wanted === undefined && files === undefined && source === undefined) return undefined;
+    const least = base?.mode ?? 'off';
+    const isWeaker = wanted !== undefined && TLS_MODES.indexOf(wanted as TlsSettings['mode']) < TLS_MODES.indexOf(least);
+    if (isWeaker) this.#clamp(TLS_ANNOTATION, `${wanted} is weaker than ${least}, which is used`);
+    const mode = wanted === undefined || isWeaker ? least : (wanted as TlsSettings['mode']);
+    if (mode !== 'off' && base?.volume === undefined && source === undefined)
+      return this.#refuse(TLS_ANNOTATION, mode, `possible without ${TLS_SECRET_ANNOTATION} or ${TLS_VOLUME_ANNOTATION}`);
+    return { ...base, ...source, ...files, mode };
+  }
+
+  #tlsSource(base: TlsSettings | undefined): Pick<TlsSettings, 'volume' | 'podVolume'> | undefined {
+    const secretName = this.#name(TLS_SECRET_ANNOTATION);
+    const podVolume = this.#name(TLS_VOLUME_ANNOTATION);
+    if (secretName === undefined && podVolume === undefined) return undefined;
+    const name = secretName === undefined ? TLS_VOLUME_ANNOTATION : TLS_SECRET_ANNOTATION;
+    if (base?.volume !== undefined) {
+      this.#clamp(name, 'the volume of the installation is used');
+      return undefined;
+    }
+    if (podVolume === undefined) return { volume: { secret: { secretName } } };
+    return secretName === undefined ? { podVolume } : this.#refuse(name, secretName, `possible together with ${TLS_VOLUME_ANNOTATION}`);
+  }
+
+  #tlsFiles(): Pick<TlsSettings, 'certificate' | 'key' | 'trustBundle'> | undefined {
+    const text = this.#text(TLS_FILES_ANNOTATION);
+    if (text === undefined) return undefined;
+    const [certificate = '', key = '', trustBundle = '', ...rest] = text.split(',').map((name) => name.trim());
+    const isValid = rest.length === 0 && [certificate, key, trustBundle].every((name) => FILE_NAME.test(name));
+    if (isValid) return { certificate, key, trustBundle };
+    return this.#refuse(TLS_FILES_ANNOTATION, text, 'three file names, such as tls.crt,tls.key,ca.crt');
+  }
+
+  #name(annotation: string): string | undefined {
+    const text = this.#text(annotation);
+    if (text === undefined || OBJECT_NAME.test(text)) return text;
+    return this.#refuse(annotation, text, 'a name');
   }
 
   #clamp(name: string, what: string): void {

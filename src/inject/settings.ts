@@ -2,7 +2,7 @@
  * Settings of injected agents, from chart values (webhook) or flags (`sallyport inject`).
  */
 import type { InjectedFeed, InjectedTraces } from '../api/kube/agent-contract.ts';
-import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
+import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 
 /** What an injected agent trusts. */
 export interface InjectedTrust {
@@ -47,6 +47,10 @@ export interface InjectionSettings {
   readonly drainSeconds?: number;
   /** Maximum number of client connections; absent: the agent's default. */
   readonly maxConnections?: number;
+  /** Absent: TLS passes through. */
+  readonly tls?: TlsSettings;
+  /** Trust domain of the mesh and its aliases: clients of TLS need an identity of one of them. Absent: `cluster.local`. */
+  readonly trustDomains?: readonly string[];
   readonly startupProbe?: ProbeTiming;
   readonly readinessProbe?: ProbeTiming;
   /** What happens to a pod whose containers could bypass its agent; absent: `report`. */

@@ -13,6 +13,8 @@ const CLOSED = 'sallyport_agent_connections_closed_total';
 const UPSTREAM_FAILURE = 'sallyport_agent_upstream_failures_total';
 const SPANS = 'sallyport_agent_spans_total';
 const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
+const FAILED_HANDSHAKE = 'sallyport_agent_tls_handshakes_total';
+const REFUSED_CERTIFICATE = 'sallyport_agent_tls_certificate_refused_total';
 
 /** Name of a limit in code. */
 export type LimitName =
@@ -55,6 +57,12 @@ export type LimitName =
   | 'firstByteTime'
   | 'deniedSilence'
   | 'clientHelloBytes'
+  | 'handshakes'
+  | 'handshakeTime'
+  | 'handshakeBytes'
+  | 'tlsFileBytes'
+  | 'tlsFilePoll'
+  | 'tlsFileRetry'
   | 'ownAddressLookup'
   | 'connectionStreams'
   | 'streams'
@@ -205,6 +213,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   firstByteTime: interval('first-byte-time', 100),
   deniedSilence: deadline('denied-silence', 1000, CLOSED),
   clientHelloBytes: bytes('client-hello-bytes', 16 * KIB, CLOSED),
+  handshakes: count('tls-handshakes', 256, FAILED_HANDSHAKE),
+  handshakeTime: deadline('tls-handshake-time', 15_000, FAILED_HANDSHAKE),
+  handshakeBytes: bytes('tls-handshake-bytes', 128 * KIB, FAILED_HANDSHAKE),
+  tlsFileBytes: bytes('tls-file-bytes', MIB, REFUSED_CERTIFICATE),
+  tlsFilePoll: interval('tls-file-poll', 15_000),
+  tlsFileRetry: interval('tls-file-retry', 1000),
   ownAddresses: count('own-addresses', 1024),
   ownAddressLookup: interval('own-address-lookup', 1000),
 

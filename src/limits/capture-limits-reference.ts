@@ -3,6 +3,7 @@
  */
 import type { LimitName } from './agent-limits.ts';
 import type { LimitReference } from './agent-limits-reference.ts';
+import { TLS_LIMITS_REFERENCE, type TlsLimit } from './tls-limits-reference.ts';
 
 type CaptureLimit = Extract<
   LimitName,
@@ -17,8 +18,9 @@ type CaptureLimit = Extract<
   | 'ownAddressLookup'
 >;
 
-/** The limits of captured connections by their name in code. */
-export const CAPTURE_LIMITS_REFERENCE: Readonly<Record<CaptureLimit, LimitReference>> = {
+/** The limits of captured connections, TLS included, by their name in code. */
+export const CAPTURE_LIMITS_REFERENCE: Readonly<Record<CaptureLimit | TlsLimit, LimitReference>> = {
+  ...TLS_LIMITS_REFERENCE,
   blockedPortLog: {
     part: 'clients',
     bounds: 'time between two log lines on connections to undeclared ports',

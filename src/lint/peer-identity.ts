@@ -1,6 +1,6 @@
 /*
- * Finds fields of a policy that depend on the peer identity. Agents receive plain HTTP without a client certificate, so these
- * fields match no request unless trusted proxies forward the identity. Also part of the status of policies.
+ * Finds fields of a policy that depend on the peer identity. Plain text has no peer identity, so these fields match no request unless
+ * agents terminate mutual TLS, or trusted proxies forward the identity. Also part of the status of policies.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';

@@ -29,6 +29,8 @@ export interface ConnectionFacts {
   /** Absent: no mTLS identity. */
   readonly peer?: PeerIdentity;
   readonly tls: boolean;
+  /** `1.2` or `1.3`. Absent: the agent did not terminate TLS. For the access log; no policy sees it. */
+  readonly tlsVersion?: string;
   /**
    * The element to append to X-Forwarded-Client-Cert on an mTLS connection:
    * `By=<local URI>;Hash=<sha256 hex>;Subject="<subject>";URI=<peer URI>`. Set by whatever terminated TLS. Absent: nothing is appended.

@@ -5,7 +5,7 @@ import type { SecureVersion } from 'node:tls';
 import { parsePolicy } from '../api/istio/parse-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { InjectedFeed } from '../api/kube/agent-contract.ts';
-import type { MeshConfig } from '../api/mesh-config.ts';
+import { type MeshConfig, trustDomainsOf } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
@@ -29,7 +29,7 @@ export interface WebhookOptions {
   readonly namespace: string;
   /** Name of the Service that API servers call. The names of Secret and webhook configurations derive from it, see {@link webhookNames}. */
   readonly service: string;
-  readonly injection: Omit<InjectionSettings, 'trust'>;
+  readonly injection: Omit<InjectionSettings, 'trust' | 'trustDomains'>;
   readonly trustFor: TrustSource;
   /** Current mesh settings, which lint depends on. */
   readonly mesh: () => MeshConfig;
@@ -93,7 +93,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     port: options.port,
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
-      '/mutate': (request) => reviewPod(request, { ...options, settings: withFeed(options) }),
+      '/mutate': (request) => reviewPod(request, { ...options, settings: currentInjection(options) }),
       '/validate': policyReviewer(options),
     },
     logger,
@@ -143,9 +143,10 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   };
 }
 
-function withFeed({ injection, feed }: WebhookOptions): WebhookOptions['injection'] {
+function currentInjection({ injection, feed, mesh }: WebhookOptions): Omit<InjectionSettings, 'trust'> {
   const found = feed?.();
-  return found === undefined ? injection : { ...injection, feed: found };
+  const own = { ...injection, trustDomains: trustDomainsOf(mesh()) };
+  return found === undefined ? own : { ...own, feed: found };
 }
 
 function policyReviewer({ mesh, portsFor, whyOverBudget, newAccess }: WebhookOptions): Reviewer {

@@ -149,6 +149,7 @@ class World {
           this.#listeners.add(listener);
           return () => this.#listeners.delete(listener);
         },
+        onAhead: () => undefined,
         onUnknownKeys: () => [],
       },
       reports: this.reports,

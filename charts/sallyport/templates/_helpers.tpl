@@ -229,6 +229,10 @@ webhook:
   agentReadinessProbe:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with .Values.agent.tls }}
+  agentTls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with .Values.agent.repositories }}
   agentRepositories: {{ toJson . }}
   {{- end }}

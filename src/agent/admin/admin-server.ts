@@ -27,6 +27,8 @@ export interface AdminOptions {
   readonly logger: Logger;
   /** Why the agent will never be ready; undefined: nothing prevents it. */
   readonly problem: string | undefined;
+  /** Why there is no TLS certificate yet; undefined: there is one, or none is needed. */
+  readonly notReady: () => string | undefined;
   /** Whether a policy is active within `waitMs` milliseconds; resolves as soon as it is. */
   readonly isReady: (waitMs: number) => Promise<boolean>;
   /** All metrics in Prometheus text format. */
@@ -125,12 +127,18 @@ async function respondTo(target: string, options: AdminOptions): Promise<AdminRe
     case '/readyz':
     case '/readyz/bundle':
       if (options.problem !== undefined) return text(503, `[-]capture failed: ${options.problem}\nnot ready\n`);
-      return (await options.isReady(readinessWaitMs(target)))
-        ? text(200, '[+]bundle ok\nok\n')
-        : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');
+      return await readiness(target, options);
     case '/metrics':
       return text(200, options.metrics(), METRICS_CONTENT_TYPE);
     default:
       return NOT_FOUND;
   }
+}
+
+async function readiness(target: string, { isReady, notReady }: AdminOptions): Promise<AdminReply> {
+  const hasPolicy = await isReady(readinessWaitMs(target));
+  const problem = notReady();
+  if (hasPolicy && problem === undefined) return text(200, '[+]bundle ok\nok\n');
+  const bundle = hasPolicy ? '[+]bundle ok\n' : '[-]bundle failed: no policy bundle in force yet\n';
+  return text(503, `${bundle}${problem === undefined ? '' : `[-]tls failed: ${problem}\n`}not ready\n`);
 }

@@ -21,6 +21,8 @@ export interface ExchangeRecord {
   readonly headers: HeaderList;
   readonly sourceIp: string;
   readonly destinationPort: number;
+  /** Version of TLS that the agent terminated, and the server name in it (`''`: none); undefined: it terminated none. */
+  readonly tls: { readonly version: string; readonly serverName: string } | undefined;
   /** Absent: the codec refused the request, or no bundle is loaded. */
   readonly verdict: VerdictLog | undefined;
   /** Response code details; `''`: forwarded and answered. */

@@ -77,6 +77,11 @@ export class ExchangeState implements ExchangeRecord {
     return this.#connection.destinationPort;
   }
 
+  get tls(): ExchangeRecord['tls'] {
+    const { tlsVersion: version, sni: serverName } = this.#connection;
+    return version === undefined ? undefined : { version, serverName };
+  }
+
   /** Takes the request that was read. @param newRequestId makes an id for a request without one */
   begin(request: StreamRequest, newRequestId: () => string): void {
     this.request = request;

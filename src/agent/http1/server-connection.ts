@@ -64,12 +64,13 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
     this.#stream.isDraining = true;
   }
 
-  /** Another codec takes the socket over; nothing was delivered yet. */
-  release(): void {
+  /** Something else takes the socket over; nothing was delivered yet. @returns true: it can */
+  release(): boolean {
     this.#phase = 'closed';
     this.#heads.close();
     this.input.close();
     this.#output.release();
+    return true;
   }
 
   /** Ends what can be ended in good order: closes an idle connection, says goodbye on a switched protocol. */

@@ -18,6 +18,7 @@ import type { Http2ServerHost } from '../http2/server-host.ts';
 import { TcpConnection } from '../tcp/tcp-connection.ts';
 import type { TcpObserver } from '../tcp/tcp-record.ts';
 import type { TcpUpstream } from '../tcp/tcp-upstream.ts';
+import type { TlsTermination } from '../tls/tls-termination.ts';
 import { SharedUpstreamPool } from '../upstream/http2-pool.ts';
 import { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { UndecidedConnection, UndecidedOwner } from './undecided-connection.ts';
@@ -46,6 +47,8 @@ export interface DestinationContext extends ExchangeContext {
   /** What the application speaks on a port. */
   readonly appProtocolOf: (port: number) => AppProtocol;
   readonly tcpObserver: TcpObserver;
+  /** Absent: the agent does not terminate TLS. */
+  readonly tls?: TlsTermination;
 }
 
 /** A client connection of any protocol. */
@@ -57,6 +60,12 @@ export interface ServerConnection {
   /** The time to finish is over: ends what can be ended in good order. */
   shutDown(): void;
   destroy(reason: CloseReason): void;
+}
+
+/** A connection that reads plain text until its client begins TLS. */
+export interface PlainConnection extends ServerConnection {
+  /** Something else takes the socket over; nothing of the client was delivered yet. @returns false: too late, the client got bytes */
+  release(): boolean;
 }
 
 /** Takes care of the connections of a destination. */

@@ -13,6 +13,8 @@ export interface DetectionOwner {
   onPrefaceBegun(): void;
   /** The client has sent the preface. @returns the codec that has taken the socket over */
   onPreface(): SocketEvents;
+  /** The client has agreed on HTTP/2 with ALPN and sends something else. Absent: it has agreed on nothing, and the codec reads it. */
+  readonly onNoPreface?: () => void;
 }
 
 /** Reads the first bytes of a client, then attaches its codec to the socket. */
@@ -39,6 +41,10 @@ class Detection implements SocketEvents {
     const before = this.#matched;
     const more = Math.min(length, PREFACE.length - before);
     if (PREFACE.compare(buffer, 0, more, before, before + more) !== 0) {
+      if (this.#owner.onNoPreface !== undefined) {
+        this.#owner.onNoPreface();
+        return;
+      }
       this.#giveUp();
       this.#owner.http1.onBytes(buffer, length);
       return;

@@ -13,7 +13,18 @@ import { Http2ServerConnection } from '../http2/server-connection.ts';
 import { listenOn } from '../net/listen-on.ts';
 import { AcceptedSocket } from '../net/socket-events.ts';
 import { TcpConnection } from '../tcp/tcp-connection.ts';
-import type { Destination, DestinationAddress, DestinationContext, DestinationOwner, ServerConnection } from './destination.ts';
+import { detectTls } from '../tls/detect-tls.ts';
+import { TlsConnection, type TlsHost } from '../tls/tls-connection.ts';
+import type { TlsTermination } from '../tls/tls-termination.ts';
+import type {
+  Destination,
+  DestinationAddress,
+  DestinationContext,
+  DestinationOwner,
+  PlainConnection,
+  PortProtocol,
+  ServerConnection,
+} from './destination.ts';
 import { type CaptureOptions, type Destinations, FixedDestination, OriginalDestinations } from './destinations.ts';
 import { detectHttp2 } from './detect-http2.ts';
 import { UndecidedConnection } from './undecided-connection.ts';
@@ -138,14 +149,54 @@ export class Listener implements DestinationOwner {
   }
 
   #serve(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination): void {
+    const { tls } = this.#context;
     const protocol = destination.address.protocol?.() ?? 'http';
-    if (protocol === 'http') this.#serveHttp(client, facts, destination);
-    else
-      this.#add(protocol === 'tcp' ? new TcpConnection(client, facts, destination) : new UndecidedConnection(client, facts, destination));
+    if (tls?.mode === 'strict') {
+      this.#add(new TlsConnection(client, facts, this.#tlsHost(tls, protocol, destination)));
+      return;
+    }
+    const plain = this.#servePlain(client, facts, destination, protocol);
+    if (tls === undefined) return;
+    detectTls(client, () => {
+      if (!plain.release()) return false;
+      this.onChanged(plain, new TlsConnection(client, facts, this.#tlsHost(tls, protocol, destination)));
+      return true;
+    });
   }
 
-  #serveHttp(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination): void {
+  /** Serves what is not TLS, or no longer. */
+  #servePlain(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination, protocol: PortProtocol): PlainConnection {
+    if (protocol === 'http') return this.#serveHttp(client, facts, destination);
+    const connection =
+      protocol === 'tcp' ? new TcpConnection(client, facts, destination) : new UndecidedConnection(client, facts, destination);
+    this.#add(connection);
+    return connection;
+  }
+
+  #tlsHost(termination: TlsTermination, protocol: PortProtocol, destination: Destination): TlsHost {
+    return {
+      clock: this.#context.clock,
+      termination,
+      terminatesAll: protocol === 'http',
+      protocols: protocol === 'tcp' ? [] : HTTP_PROTOCOLS,
+      onPlain: (connection, isTls) => {
+        this.#connections.delete(connection);
+        this.#servePlain(connection.client, connection.facts, destination, isTls ? 'tcp' : protocol);
+      },
+      onSecured: (connection, { client, facts, protocol: agreed }) => {
+        this.#connections.delete(connection);
+        if (agreed === undefined) this.#servePlain(client, facts, destination, protocol);
+        else this.#serveHttp(client, facts, destination, agreed);
+      },
+      onConnectionClosed: (connection, reason) => this.onConnectionClosed(connection, reason, destination),
+    };
+  }
+
+  /** @param agreed what the client speaks by ALPN; absent: its first bytes say so */
+  #serveHttp(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination, agreed?: string): Http1ServerConnection {
     const connection = new Http1ServerConnection(client, facts, destination);
+    this.#add(connection);
+    if (agreed === HTTP1) return connection;
     detectHttp2(client, {
       http1: connection,
       onPrefaceBegun: () => connection.setDeadline(destination.timeouts.headTimeoutMs),
@@ -155,10 +206,16 @@ export class Listener implements DestinationOwner {
         this.onChanged(connection, switched);
         return switched;
       },
+      ...(agreed === HTTP2 && { onNoPreface: () => connection.destroy('refused') }),
     });
-    this.#add(connection);
+    return connection;
   }
 }
+
+/** Names of HTTP/1.1 and HTTP/2 in ALPN. */
+const HTTP1 = 'http/1.1';
+const HTTP2 = 'h2';
+const HTTP_PROTOCOLS = [HTTP2, HTTP1];
 
 function destinationsOf({ destination }: ListenerOptions, context: ListenerContext, owner: DestinationOwner): Destinations {
   return 'reader' in destination

@@ -10,7 +10,7 @@ import type { CloseReason } from '../http1/server-host.ts';
 import { PausedInput } from '../net/paused-input.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
 import type { TcpHost } from '../tcp/tcp-host.ts';
-import { TcpUpstream, type TcpUpstreamReceiver } from '../tcp/tcp-upstream.ts';
+import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from '../tcp/tcp-upstream.ts';
 import { detectProtocol } from './detect-protocol.ts';
 
 const MAX_BYTES = LIMITS.detectedBytes.value;
@@ -53,6 +53,14 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
 
   /** The agent stops; the client may still begin a request. */
   finish(): void {}
+
+  /** TLS takes the socket over; the client has sent nothing before. @returns true: it can */
+  release(): boolean {
+    this.#stopTimer?.();
+    this.#input.close();
+    this.#dropUpstream();
+    return true;
+  }
 
   /** The agent has stopped. */
   shutDown(): void {
@@ -164,10 +172,3 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
     return rest;
   }
 }
-
-const DROPPED: TcpUpstreamReceiver = {
-  onUpstreamBytes: () => {},
-  onUpstreamEnd: () => {},
-  onUpstreamDrain: () => {},
-  onUpstreamClosed: () => {},
-};

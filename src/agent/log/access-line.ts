@@ -27,7 +27,7 @@ export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number =
     `,"http.request.method":${quote(record.method)},"url.path":${quote(withoutQuery(record.path))}` +
     `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
     `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
-    `,"client.address":${quote(record.sourceIp)}${clientFields(record)},"request_id":${quote(record.requestId)}` +
+    `,"client.address":${quote(record.sourceIp)}${clientFields(record)}${tlsFields(record.tls)},"request_id":${quote(record.requestId)}` +
     `${record.protocol === '2' ? HTTP2 : ''},"details":${quote(record.details)}${ruleFields(verdict)}` +
     `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
   );
@@ -36,14 +36,26 @@ export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number =
 /** The line of a TCP connection with its line feed. */
 export function connectionLine(record: TcpRecord, clock: Clock): string {
   const { facts, outcome, decision, customRule } = record;
-  const name = facts.sni === '' ? '' : `,"tls.client.server_name":${quote(facts.sni)}`;
+  const { sni, tlsVersion, peer } = facts;
+  const version = tlsVersion === undefined ? '' : `,"tls.protocol.version":"${tlsVersion}"`;
+  const identity = peer?.uris[0] === undefined ? '' : `,"source.principal":${quote(peer.uris[0])}`;
   return (
     `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"connection","decision":"${outcome}"` +
-    `,"network.transport":"tcp","server.address":${quote(facts.destinationIp)},"server.port":${facts.destinationPort}${name}` +
-    `,"client.address":${quote(facts.sourceIp)},"duration_ms":${(clock.nowMs() - record.startMs).toFixed(3)}` +
+    `,"network.transport":"tcp","server.address":${quote(facts.destinationIp)},"server.port":${facts.destinationPort}${serverNameField(sni)}` +
+    `${version}${identity},"client.address":${quote(facts.sourceIp)},"duration_ms":${(clock.nowMs() - record.startMs).toFixed(3)}` +
     `,"received_bytes":${record.received},"sent_bytes":${record.sent},"details":${quote(record.details)}` +
     `${ruleFields({ decision, customRule })},"digest":"${record.digest}"}\n`
   );
+}
+
+/** What is known of TLS that the agent terminated. */
+function tlsFields(tls: ExchangeRecord['tls']): string {
+  if (tls === undefined) return '';
+  return `,"tls.protocol.version":"${tls.version}"${serverNameField(tls.serverName)}`;
+}
+
+function serverNameField(name: string): string {
+  return name === '' ? '' : `,"tls.client.server_name":${quote(name)}`;
 }
 
 /** What is known of the client besides its address, where it differs from an ordinary client. */

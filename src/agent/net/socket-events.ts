@@ -34,12 +34,20 @@ const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
  */
 export class AcceptedSocket {
   readonly #accepted: Socket;
+  readonly #isEncrypted: boolean;
   #socket: Socket | undefined;
   #events: SocketEvents | undefined;
   #buffers: ReadBuffers | undefined;
 
-  constructor(accepted: Socket) {
+  /** @param isEncrypted `accepted` decrypts what another socket reads, so its handle cannot be moved */
+  constructor(accepted: Socket, isEncrypted = false) {
     this.#accepted = accepted;
+    this.#isEncrypted = isEncrypted;
+  }
+
+  /** The receiver of the last `attach`. */
+  get events(): SocketEvents | undefined {
+    return this.#events;
   }
 
   /** Reports to `events` from now on; the first call starts reading. @returns the socket to write to, the same for every call */
@@ -55,6 +63,17 @@ export class AcceptedSocket {
     this.#events?.onBytes(buffer, length);
   }
 
+  /**
+   * Gives up the socket for one that decrypts what it reads: nothing is reported any longer.
+   * @param bytes what an earlier receiver has read; the next reader of the socket gets it first
+   */
+  takeSocket(bytes: Buffer): Socket {
+    const socket = this.attach(TAKEN);
+    socket.pause();
+    socket.unshift(bytes);
+    return socket;
+  }
+
   /** Delivers an end that an earlier receiver has read. */
   deliverEnd(): void {
     this.#events?.onEnd();
@@ -63,7 +82,7 @@ export class AcceptedSocket {
   #adopt(events: SocketEvents): Socket {
     const accepted = this.#accepted;
     const handle: unknown = Reflect.get(accepted, '_handle');
-    if (!takesStaticBuffer(handle)) {
+    if (this.#isEncrypted || !takesStaticBuffer(handle)) {
       accepted.on('data', (chunk: Buffer) => this.#events?.onBytes(chunk, chunk.length));
       listen(accepted, () => this.#events ?? events);
       accepted.resume();
@@ -78,6 +97,9 @@ export class AcceptedSocket {
     return socket;
   }
 }
+
+/** Of a socket that was given up. */
+const TAKEN: SocketEvents = { isPassing: false, onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
 
 /** A socket that connects to `address` and reports to `events`. */
 export function connectSocket(address: { readonly host: string; readonly port: number }, events: OutgoingSocketEvents): OutgoingSocket {

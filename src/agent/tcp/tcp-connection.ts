@@ -14,10 +14,10 @@ import { MessageWriter } from '../net/message-writer.ts';
 import { PausedInput } from '../net/paused-input.ts';
 import { resetSocket } from '../net/reset-socket.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
-import { isTlsRecord, readClientHello } from './client-hello.ts';
+import { isTlsRecord, readClientHello } from '../tls/client-hello.ts';
 import type { TcpHost } from './tcp-host.ts';
 import type { TcpRecord } from './tcp-record.ts';
-import { TcpUpstream, type TcpUpstreamReceiver } from './tcp-upstream.ts';
+import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from './tcp-upstream.ts';
 
 const MAX_HELLO = LIMITS.clientHelloBytes.value;
 const DENIED_SILENCE_MS = LIMITS.deniedSilence.value;
@@ -72,6 +72,18 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
 
   /** The agent stops; the connection may continue until `destroy`. */
   finish(): void {}
+
+  /** TLS takes the socket over; the client has sent nothing before. @returns false: the application has, so it goes on as it is */
+  release(): boolean {
+    if (this.#sent > 0) return false;
+    this.#stopTimer?.();
+    this.#input.close();
+    this.#output.release();
+    const upstream = this.#upstream;
+    if (upstream !== undefined) upstream.receiver = DROPPED;
+    upstream?.reset();
+    return true;
+  }
 
   /** The agent has stopped: no protocol is known in which to say so. */
   shutDown(): void {
@@ -156,7 +168,8 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
 
   #readFirst(buffer: Buffer, length: number): void {
     const isFirst = !this.#input.isHolding;
-    if (isFirst && !isTlsRecord(buffer.subarray(0, length))) {
+    // In a connection that the agent terminates, the name of the outer ClientHello counts, and TLS in it is opaque.
+    if (isFirst && (this.#facts.tls || !isTlsRecord(buffer.subarray(0, length)))) {
       if (this.#decide()) this.#forward(buffer, 0, length);
       return;
     }
@@ -172,7 +185,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
       if (this.#input.kept.length >= MAX_HELLO) this.#refuse({ outcome: 'none', details: HELLO_TOO_LARGE, digest: '' });
       return;
     }
-    this.#facts = { ...this.#facts, sni: hello.sni };
+    this.#facts = { ...this.#facts, sni: hello === 'none' ? '' : hello.sni };
     if (!this.#decide()) return;
     const rest = this.#input.release();
     if (rest !== undefined) this.#forward(rest, 0, rest.length);

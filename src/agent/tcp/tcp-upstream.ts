@@ -18,6 +18,14 @@ export interface TcpUpstreamReceiver {
   onUpstreamClosed(error: Error | undefined): void;
 }
 
+/** Receives what a connection does that is given up. */
+export const DROPPED: TcpUpstreamReceiver = {
+  onUpstreamBytes: () => {},
+  onUpstreamEnd: () => {},
+  onUpstreamDrain: () => {},
+  onUpstreamClosed: () => {},
+};
+
 /** Its events go to one receiver after the other: to what finds out the protocol, then to the TCP connection. */
 export class TcpUpstream implements OutgoingSocketEvents {
   receiver: TcpUpstreamReceiver;

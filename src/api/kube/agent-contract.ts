@@ -41,13 +41,21 @@ export const FEED_AUDIENCE = 'feed.sallyport.dev';
 /** Name of the token's file. */
 export const FEED_TOKEN = 'token';
 
-/** Names of the volumes that injection adds; `feed` only with a feed. */
+/** Directory with the certificate, the key and the trust bundle of an agent that terminates TLS. */
+export const TLS_DIRECTORY = '/etc/sallyport/tls';
+/** Names of the files there: those of cert-manager, in a Secret or from its CSI driver. */
+export const TLS_FILES = { certificate: 'tls.crt', key: 'tls.key', trustBundle: 'ca.crt' } as const;
+/** Whether an agent terminates TLS: every connection must be mutual TLS, plain text passes, too, or not at all. */
+export const TLS_MODES = ['off', 'permissive', 'strict'] as const;
+
+/** Names of the volumes that injection adds; `feed` only with a feed, `tls` only where TLS is terminated with files that are not in a volume of the pod. */
 export const AGENT_VOLUMES = {
   bundle: 'sallyport-bundle',
   podInfo: 'sallyport-pod-info',
   state: 'sallyport-state',
   noToken: 'sallyport-no-token',
   feed: 'sallyport-feed',
+  tls: 'sallyport-tls',
 } as const;
 /** The same as a list. */
 export const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
@@ -132,6 +140,8 @@ export const AGENT_ENV = {
   bundleLevel: 'SALLYPORT_BUNDLE_LEVEL',
   /** JSON: {@link InjectedFeed}; absent: bundles come through the volume only. */
   feed: 'SALLYPORT_FEED',
+  /** JSON: {@link InjectedTls}; absent: the agent does not terminate TLS. */
+  tls: 'SALLYPORT_TLS',
 } as const;
 
 /** The samplers of the OpenTelemetry specification; those by ratio take a share of the traces that begin at the agent. */
@@ -160,6 +170,19 @@ export interface InjectedTraces {
   readonly sampler?: (typeof TRACES_SAMPLERS)[number];
   /** 0 to 1; absent: 1. */
   readonly samplerArg?: number;
+}
+
+/** How an agent terminates TLS. */
+export interface InjectedTls {
+  readonly mode: Exclude<(typeof TLS_MODES)[number], 'off'>;
+  /** Trust domains without `spiffe://`; clients need a SPIFFE ID of one of them. Not empty. */
+  readonly trustDomains: readonly string[];
+  /** Absent: {@link TLS_DIRECTORY}. */
+  readonly directory?: string;
+  /** File names; absent: {@link TLS_FILES}. */
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly trustBundle?: string;
 }
 
 /** Where an agent finds the feed of the controller. */

@@ -1,6 +1,7 @@
 /*
  * Settings of injected agents that the controller's configuration, the chart's values and the injection have in common.
  */
+import type { TLS_MODES } from './agent-contract.ts';
 
 /** Compute resources in Kubernetes' form, e.g. `{ requests: { cpu: '20m' } }`. */
 export interface ResourceRequirements {
@@ -13,6 +14,19 @@ export interface ProbeTiming {
   readonly periodSeconds?: number;
   readonly timeoutSeconds?: number;
   readonly failureThreshold?: number;
+}
+
+/** How agents terminate TLS. */
+export interface TlsSettings {
+  readonly mode: (typeof TLS_MODES)[number];
+  /** Source of the volume with the files, in Kubernetes' form, e.g. `{ secret: { secretName: 'a' } }`; absent: `podVolume`. */
+  readonly volume?: Readonly<Record<string, unknown>>;
+  /** Volume of the pod with the files. */
+  readonly podVolume?: string;
+  /** File names; absent: `TLS_FILES`. */
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly trustBundle?: string;
 }
 
 /** What the annotations of a pod may change. A value beyond a bound is clamped, and an event on the pod says so. */

@@ -66,6 +66,14 @@ export const READINESS_TIMEOUT_ANNOTATION = 'sallyport.dev/readiness-timeout-sec
 export const READINESS_FAILURES_ANNOTATION = 'sallyport.dev/readiness-failure-threshold';
 /** Annotation on a pod (template): `failureThreshold` of the agent's startup probe, which runs every second by default. */
 export const STARTUP_FAILURES_ANNOTATION = 'sallyport.dev/startup-failure-threshold';
+/** Annotation on a pod (template): whether its agent terminates TLS, one of `TLS_MODES`; not weaker than the mode of the installation. */
+export const TLS_ANNOTATION = 'sallyport.dev/tls';
+/** Annotation on a pod (template): Secret with the certificate, the key and the trust bundle of its agent. */
+export const TLS_SECRET_ANNOTATION = 'sallyport.dev/tls-secret';
+/** Annotation on a pod (template): volume of the pod with these files. */
+export const TLS_VOLUME_ANNOTATION = 'sallyport.dev/tls-volume';
+/** Annotation on a pod (template): comma-separated names of the files with the certificate, the key and the trust bundle. */
+export const TLS_FILES_ANNOTATION = 'sallyport.dev/tls-files';
 /** Annotation on a Deployment or Pod manifest in directory mode: `host:port` (or `http://host:port`) of the upstream behind its agent. */
 export const UPSTREAM_ANNOTATION = 'sallyport.dev/upstream';
 /** Annotation in directory mode: `host:port` that the agent listens on; absent: a free loopback port. */

@@ -22,6 +22,7 @@ import {
   REDIRECT_CONTAINER,
   REDIRECT_ENV,
   STATE_DIRECTORY,
+  TLS_DIRECTORY,
   TOKEN_DIRECTORY,
 } from './agent-contract.ts';
 import { levelOfVolume } from './bundle-volume.ts';
@@ -296,14 +297,16 @@ const OWN_MOUNTS: Readonly<Record<string, string>> = {
   [AGENT_VOLUMES.state]: STATE_DIRECTORY,
   [AGENT_VOLUMES.noToken]: TOKEN_DIRECTORY,
   [AGENT_VOLUMES.feed]: FEED_DIRECTORY,
+  [AGENT_VOLUMES.tls]: TLS_DIRECTORY,
 };
 
-/** Ours in its place, or a directory of credentials that a webhook mounts into every container. */
-function isKnownMount({ name, mountPath, subPath, subPathExpr }: Fields): boolean {
+/** Ours in its place, certificates in a volume of the pod, or a directory of credentials that a webhook mounts into every container. */
+function isKnownMount({ name, mountPath, subPath, subPathExpr, readOnly }: Fields): boolean {
   if (subPath !== undefined || subPathExpr !== undefined) return false;
   const path = String(mountPath);
   const own = OWN_MOUNTS[String(name)];
   if (own !== undefined) return path === own;
+  if (path === TLS_DIRECTORY) return readOnly === true;
   return path !== TOKEN_DIRECTORY && !path.split('/').includes('..') && FOREIGN_MOUNTS.some((prefix) => path.startsWith(prefix));
 }
 

@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { initImageOf } from '../../api/kube/agent-image.ts';
+import { trustDomainsOf } from '../../api/mesh-config.ts';
 import { formatTrustAnchor } from '../../bundle/trust-anchor.ts';
 import { injectionConfigOf } from '../../config/injection.ts';
 import { RefusedError } from '../../errors.ts';
@@ -85,7 +86,7 @@ async function inject(options: InjectOptions, context: CommandContext): Promise<
 
 /** Flags take precedence over the environment, and that over the configuration, so that command and webhook make the same pods. */
 async function readSettings(options: InjectOptions, context: CommandContext): Promise<InjectionSettings> {
-  const { webhook } = await readConfig(options.config, context);
+  const { webhook, mesh } = await readConfig(options.config, context);
   const configuredImage = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
   const image = configuredImage === '' ? DEFAULT_AGENT_IMAGE : configuredImage;
   const initImage = options.initImage ?? context.env['SALLYPORT_INIT_IMAGE'] ?? webhook.initImage ?? initImageOf(image);
@@ -99,6 +100,7 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
   const { imagePullPolicy: _default, ...configured } = injectionConfigOf(webhook);
   return {
     ...configured,
+    trustDomains: trustDomainsOf(mesh),
     image,
     initImage,
     version: VERSION,

@@ -39,6 +39,7 @@ const lineSchema = z.object({
   'client.address': z.string().refine((text) => text === '' || isIpLiteral(text), 'expected an IP address'),
   'remote.ip': z.string().refine(isIpLiteral, 'expected an IP address').optional(),
   'source.principal': z.string().refine(isPeer, 'expected an identity').optional(),
+  'tls.client.server_name': z.string().optional(),
   'rpc.system': z.string().optional(),
   reason: z.string().optional(),
   principal: z.string(),
@@ -81,7 +82,7 @@ function unusableBecause(line: Line): string | undefined {
 }
 
 function specOf(line: Line): RequestSpec {
-  const { 'remote.ip': remoteIp, 'source.principal': peer, 'rpc.system': rpc } = line;
+  const { 'remote.ip': remoteIp, 'source.principal': peer, 'tls.client.server_name': sni, 'rpc.system': rpc } = line;
   const source = line['client.address'];
   return {
     method: line['http.request.method'],
@@ -89,6 +90,7 @@ function specOf(line: Line): RequestSpec {
     host: utf8Of(line['server.address']),
     port: line['server.port'],
     peer,
+    sni,
     ...(source === '' ? {} : { sourceIp: source }),
     headers: [
       ...(remoteIp === undefined ? [] : [['x-forwarded-for', remoteIp] as const]),

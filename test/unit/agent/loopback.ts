@@ -12,6 +12,7 @@ import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record
 import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
 import { Listener, type ListenerOptions } from '../../../src/agent/listener/listener.ts';
 import type { TcpRecord } from '../../../src/agent/tcp/tcp-record.ts';
+import type { TlsTermination } from '../../../src/agent/tls/tls-termination.ts';
 import type { AppProtocol } from '../../../src/api/kube/agent-contract.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
@@ -85,6 +86,8 @@ export interface StageOptions {
   readonly application?: number;
   /** Absent: that of the client. */
   readonly appProtocol?: AppProtocol;
+  /** Absent: TLS is not terminated. */
+  readonly tls?: TlsTermination | undefined;
 }
 
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -132,6 +135,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
         headers,
         sourceIp,
         destinationPort,
+        tls,
         verdict,
         details,
         digest,
@@ -147,6 +151,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
         headers,
         sourceIp,
         destinationPort,
+        tls,
         verdict,
         details,
         digest,
@@ -189,6 +194,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
       extAuthz: options.extAuthz,
       evaluations: new EvaluationQueue(systemClock),
       newRequestId: () => 'generated-id',
+      ...(options.tls !== undefined && { tls: options.tls }),
     },
   );
   const port = await listener.start();

@@ -52,7 +52,36 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
 
 /** The record itself is reused by the next exchange. */
 export function copyOf(record: ExchangeRecord): ExchangeRecord {
-  const { protocol, method, path, status, requestId, headers, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } =
-    record;
-  return { protocol, method, path, status, requestId, headers, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs };
+  const {
+    protocol,
+    method,
+    path,
+    status,
+    requestId,
+    headers,
+    sourceIp,
+    destinationPort,
+    tls,
+    verdict,
+    details,
+    digest,
+    startMs,
+    evaluatedMs,
+  } = record;
+  return {
+    protocol,
+    method,
+    path,
+    status,
+    requestId,
+    headers,
+    sourceIp,
+    destinationPort,
+    tls,
+    verdict,
+    details,
+    digest,
+    startMs,
+    evaluatedMs,
+  };
 }

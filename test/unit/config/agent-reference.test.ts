@@ -35,6 +35,7 @@ describe('agent reference', () => {
       'blocked-port',
       'otlp-endpoint',
       'pod-name',
+      'tls',
     ]);
   });
 });

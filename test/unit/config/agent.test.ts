@@ -30,7 +30,32 @@ describe('agent configuration', () => {
       drainMs: 10_000,
       maxConnections: 10_000,
       traces: undefined,
+      tls: undefined,
     });
+  });
+
+  it('reads how TLS is terminated, with the files that injection mounts', () => {
+    const tls = (text: string): unknown => loadAgentConfig([], { SALLYPORT_TLS: text }).tls;
+    const files = { directory: '/etc/sallyport/tls', certificate: 'tls.crt', key: 'tls.key', trustBundle: 'ca.crt' };
+
+    expect(tls('{"mode":"strict","trustDomains":["cluster.local"]}')).to.deep.equal({
+      mode: 'strict',
+      trustDomains: ['cluster.local'],
+      files,
+    });
+    const own = '{"mode":"permissive","trustDomains":["a","b"],"directory":"/d","key":"svid_key.pem"}';
+    expect(tls(own)).to.deep.include({ mode: 'permissive', files: { ...files, directory: '/d', key: 'svid_key.pem' } });
+    for (const bad of [
+      'strict',
+      '{}',
+      '{"mode":"off","trustDomains":["a"]}',
+      '{"mode":"strict","trustDomains":[]}',
+      '{"mode":"strict","trustDomains":["spiffe://a"]}',
+      '{"mode":"strict","trustDomains":["a"],"key":"../x"}',
+      '{"mode":"strict","trustDomains":["a"],"key":".."}',
+      '{"mode":"strict","trustDomains":["a"],"x":1}',
+    ])
+      expect(() => tls(bad), bad).to.throw('SALLYPORT_TLS');
   });
 
   it('reads where the feed is, with the token and the name of the certificate that injection means', () => {

@@ -5,6 +5,7 @@
 import { expect } from 'chai';
 import { MOST_AGENT_SERIES } from '../../../scripts/reference/metrics-page.ts';
 import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
+import type { HandshakeFailure } from '../../../src/agent/tls/tls-observer.ts';
 import { ERROR_CODES, type ErrorCode } from '../../../src/errors.ts';
 import {
   createAgentMetrics,
@@ -37,6 +38,26 @@ const CAUSES = allOf<DecisionCause>({
 });
 const POLICY_ACTIONS = allOf<PolicyAction>({ allow: 0, deny: 0, unauthenticated: 0 });
 const DRY_RUN_ACTIONS = allOf<DryRunAction>({ would_allow: 0, would_deny: 0 });
+const HANDSHAKES = allOf<HandshakeFailure>({
+  plaintext: 0,
+  hello_too_large: 0,
+  too_many: 0,
+  no_own_certificate: 0,
+  version: 0,
+  cipher: 0,
+  no_certificate: 0,
+  untrusted: 0,
+  expired: 0,
+  not_yet_valid: 0,
+  purpose: 0,
+  identity: 0,
+  server_name: 0,
+  alert: 0,
+  malformed: 0,
+  too_large: 0,
+  timeout: 0,
+  client_left: 0,
+});
 const REASONS = allOf<CloseReason>({
   client: 0,
   response: 0,
@@ -48,6 +69,7 @@ const REASONS = allOf<CloseReason>({
   overload: 0,
   upstream: 0,
   tunnel: 0,
+  handshake: 0,
   shutdown: 0,
 });
 
@@ -57,6 +79,9 @@ describe('docs/reference/metrics.md', () => {
     const bundleCodes = (Object.keys(ERROR_CODES) as ErrorCode[]).filter((code) => ERROR_CODES[code].family === 'bundle');
     for (const action of ACTIONS) for (const cause of CAUSES) metrics.onDecision(action, cause);
     for (const action of TCP_ACTIONS) for (const cause of CAUSES) metrics.onTcpConnection(action, cause);
+    for (const failure of HANDSHAKES) metrics.onTlsHandshake(failure, '');
+    for (const version of ['1.2', '1.3']) metrics.onTlsHandshake('ok', version);
+    metrics.onTlsCertificate(1);
     for (const reason of REASONS) {
       metrics.onConnectionOpened();
       metrics.onConnectionClosed(reason);

@@ -92,6 +92,7 @@ describe('admin server under load', () => {
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
       problem: undefined,
+      notReady: () => undefined,
       isReady: () => Promise.resolve(true),
       metrics: () => 'a 1\n',
       clock,

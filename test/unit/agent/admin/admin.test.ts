@@ -21,6 +21,7 @@ const listening = async (
 
 describe('admin server', () => {
   let ready = false;
+  let missing: string | undefined;
   let server: AdminServer;
   const get = async (path: string, method = 'GET'): Promise<{ status: number; text: string; type: string | null }> => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method });
@@ -28,11 +29,13 @@ describe('admin server', () => {
   };
   beforeEach(async () => {
     ready = false;
+    missing = undefined;
     server = await startAdminServer({
       host: '127.0.0.1',
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
       problem: undefined,
+      notReady: () => missing,
       isReady: (waitMs) => Promise.resolve(ready || waitMs === 4500),
       metrics: () => {
         if (!ready) throw new Error('secret');
@@ -56,6 +59,9 @@ describe('admin server', () => {
     expect(await get('/readyz')).to.deep.include({ status: 503, text: '[-]bundle failed: no policy bundle in force yet\nnot ready\n' });
     expect(await get('/readyz?wait=4.5')).to.include({ status: 200 });
     ready = true;
+    missing = 'tls.crt: no such file';
+    expect(await get('/readyz')).to.include({ status: 503, text: '[+]bundle ok\n[-]tls failed: tls.crt: no such file\nnot ready\n' });
+    missing = undefined;
     expect(await get('/readyz?verbose')).to.include({ status: 200, text: '[+]bundle ok\nok\n' });
   });
 

@@ -26,6 +26,7 @@ const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
   headers: [],
   sourceIp: '10.0.0.9',
   destinationPort: 8080,
+  tls: undefined,
   verdict: allowed,
   details: '',
   digest: 'sha256:d',

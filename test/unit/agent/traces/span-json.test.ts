@@ -22,6 +22,7 @@ const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
   headers: ['authorization', 'Bearer secret'],
   sourceIp: '10.0.0.9',
   destinationPort: 8080,
+  tls: undefined,
   verdict: VERDICT,
   details: '',
   digest: 'sha256:d',

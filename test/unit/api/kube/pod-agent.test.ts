@@ -83,9 +83,22 @@ const ANNOTATIONS: Readonly<Record<string, string>> = {
   [names.READINESS_TIMEOUT_ANNOTATION]: '2',
   [names.READINESS_FAILURES_ANNOTATION]: '2',
   [names.STARTUP_FAILURES_ANNOTATION]: '60',
+  [names.TLS_ANNOTATION]: 'off',
+  [names.TLS_SECRET_ANNOTATION]: 'web-tls',
+  [names.TLS_FILES_ANNOTATION]: 'tls.crt,tls.key,ca.crt',
 };
-/** Annotations of other objects, or of other kinds of injection. */
-const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WORKLOAD_KIND', 'DIGEST', 'DRY_RUN', 'REFRESH_KEYS'];
+/** Annotations of other objects, or of other kinds of injection, and one that excludes another. */
+const NOT_OF_INJECTED_PODS = [
+  'TLS_VOLUME',
+  'AGENT',
+  'BUNDLE_TOUCH',
+  'UPSTREAM',
+  'LISTEN',
+  'WORKLOAD_KIND',
+  'DIGEST',
+  'DRY_RUN',
+  'REFRESH_KEYS',
+];
 
 describe('an agent with a feed', () => {
   it('guards its pod as any other, and says that it takes bundles from the feed', () => {

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
-import { isTlsRecord, readClientHello } from '../../../../src/agent/tcp/client-hello.ts';
+import { isTlsRecord, readClientHello } from '../../../../src/agent/tls/client-hello.ts';
 
 /** What a TLS client sends first. */
-async function helloOf(servername: string | undefined): Promise<Buffer> {
+async function helloOf(servername: string | undefined, ALPNProtocols: readonly string[] = []): Promise<Buffer> {
   const sent = Promise.withResolvers<Buffer>();
   const wire = new Duplex({ read: () => {}, write: (chunk: Buffer, _encoding, done) => (sent.resolve(chunk), done()) });
-  const client = connect({ socket: wire, ...(servername !== undefined && { servername }) });
+  const client = connect({ socket: wire, ALPNProtocols: [...ALPNProtocols], ...(servername !== undefined && { servername }) });
   client.on('error', () => {});
   const bytes = await sent.promise;
   client.destroy();
@@ -32,12 +32,19 @@ describe('readClientHello', () => {
     const hello = await helloOf('App.Example');
 
     expect(isTlsRecord(hello)).to.equal(true);
-    expect(readClientHello(hello)).to.deep.equal({ sni: 'app.example' });
-    for (const size of [1, 7, 100]) expect(readClientHello(splitInto(hello, size))).to.deep.equal({ sni: 'app.example' });
+    expect(readClientHello(hello)).to.deep.equal({ sni: 'app.example', protocols: [] });
+    for (const size of [1, 7, 100]) expect(readClientHello(splitInto(hello, size))).to.deep.equal({ sni: 'app.example', protocols: [] });
   });
 
   it('has no name when the client sends none', async () => {
-    expect(readClientHello(await helloOf(undefined))).to.deep.equal({ sni: '' });
+    expect(readClientHello(await helloOf(undefined))).to.deep.equal({ sni: '', protocols: [] });
+  });
+
+  it('reads the protocols in the order of the client', async () => {
+    const hello = await helloOf('a.example', ['istio', 'h2', 'http/1.1']);
+
+    for (const bytes of [hello, splitInto(hello, 3)])
+      expect(readClientHello(bytes)).to.deep.equal({ sni: 'a.example', protocols: ['istio', 'h2', 'http/1.1'] });
   });
 
   it('needs more until the last byte', async () => {
@@ -51,10 +58,10 @@ describe('readClientHello', () => {
       const damaged = Buffer.from(hello);
       damaged[at] = 255 - (damaged[at] ?? 0);
       const found = readClientHello(damaged);
-      if (found !== 'more') expect(found.sni).to.match(/^[a-z0-9._-]*$/);
+      if (typeof found !== 'string') expect(found.sni).to.match(/^[a-z0-9._-]*$/);
     }
-    expect(readClientHello(Buffer.from([22, 3, 1, 0, 0]))).to.deep.equal({ sni: '' });
-    expect(readClientHello(Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]))).to.deep.equal({ sni: '' });
+    expect(readClientHello(Buffer.from([22, 3, 1, 0, 0]))).to.equal('none');
+    expect(readClientHello(Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]))).to.equal('none');
   });
 
   it('knows what is not TLS', () => {

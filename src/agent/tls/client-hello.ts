@@ -1,9 +1,14 @@
 /*
- * Reads the server name of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), without a handshake.
+ * Reads the server name and the protocols of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301), without a handshake.
  */
 
-/** `more`: the message is not complete. `sni`: in lower case; `''`: no name, or not a ClientHello. */
-export type ClientHello = 'more' | { readonly sni: string };
+/** What a client announces before its handshake. */
+export interface ClientHello {
+  /** In lower case; `''`: no name. */
+  readonly sni: string;
+  /** Protocols of the application in the client's order (ALPN), as latin1; empty: none. */
+  readonly protocols: readonly string[];
+}
 
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
@@ -12,7 +17,7 @@ const HANDSHAKE_HEADER = 4;
 const RANDOM_AND_VERSION = 34;
 const SERVER_NAME = 0;
 const HOST_NAME = 0;
-const NO_NAME: ClientHello = { sni: '' };
+const ALPN = 16;
 /** Letters, digits, hyphens, dots and underscores; anything else cannot be a host name. */
 const NAME = /^[A-Za-z0-9._-]{1,255}$/;
 
@@ -21,49 +26,65 @@ export function isTlsRecord(bytes: Buffer): boolean {
   return bytes[0] === HANDSHAKE && (bytes.length < 2 || bytes[1] === 3);
 }
 
-/** Reads the ClientHello that `bytes` begin with; it may be split into several records. */
-export function readClientHello(bytes: Buffer): ClientHello {
+/**
+ * Reads the ClientHello that `bytes` begin with; it may be split into several records.
+ * @returns `more`: it is not complete; `none`: something else
+ */
+export function readClientHello(bytes: Buffer): ClientHello | 'more' | 'none' {
   const message = joinRecords(bytes);
-  if (message === 'bad') return NO_NAME;
+  if (message === 'none') return 'none';
   if (message.length < HANDSHAKE_HEADER) return 'more';
-  if (message[0] !== CLIENT_HELLO) return NO_NAME;
+  if (message[0] !== CLIENT_HELLO) return 'none';
   const end = HANDSHAKE_HEADER + message.readUIntBE(1, 3);
   if (message.length < end) return 'more';
-  return { sni: serverNameOf(new Reader(message.subarray(HANDSHAKE_HEADER, end))) };
+  return readExtensions(new Reader(message.subarray(HANDSHAKE_HEADER, end)));
 }
 
 /** The payload of the handshake records, as far as they have arrived. */
-function joinRecords(bytes: Buffer): Buffer | 'bad' {
+function joinRecords(bytes: Buffer): Buffer | 'none' {
   const parts: Buffer[] = [];
   for (let at = 0; at + RECORD_HEADER <= bytes.length; ) {
-    if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3) return 'bad';
+    if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3) return 'none';
     const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return 'bad';
+    if (length === 0) return 'none';
     parts.push(bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + length));
     at += RECORD_HEADER + length;
   }
   return Buffer.concat(parts);
 }
 
-function serverNameOf(hello: Reader): string {
+function readExtensions(hello: Reader): ClientHello {
   hello.skip(RANDOM_AND_VERSION);
   hello.skip(hello.uint8());
   hello.skip(hello.uint16());
   hello.skip(hello.uint8());
   const extensions = hello.part(hello.uint16());
+  let sni: string | undefined;
+  let protocols: readonly string[] | undefined;
   while (extensions.hasMore) {
     const type = extensions.uint16();
     const body = extensions.part(extensions.uint16());
-    if (type !== SERVER_NAME) continue;
-    const names = body.part(body.uint16());
-    while (names.hasMore) {
-      const isHost = names.uint8() === HOST_NAME;
-      const name = names.text(names.uint16());
-      if (isHost) return NAME.test(name) ? name.toLowerCase() : '';
-    }
-    return '';
+    if (type === SERVER_NAME) sni ??= serverNameOf(body);
+    else if (type === ALPN) protocols ??= protocolsOf(body);
+  }
+  return { sni: sni ?? '', protocols: protocols ?? [] };
+}
+
+function serverNameOf(body: Reader): string {
+  const names = body.part(body.uint16());
+  while (names.hasMore) {
+    const isHost = names.uint8() === HOST_NAME;
+    const name = names.text(names.uint16());
+    if (isHost) return NAME.test(name) ? name.toLowerCase() : '';
   }
   return '';
+}
+
+function protocolsOf(body: Reader): readonly string[] {
+  const list = body.part(body.uint16());
+  const protocols: string[] = [];
+  while (list.hasMore) protocols.push(list.text(list.uint8()));
+  return protocols;
 }
 
 /** Reads forward; beyond the end everything is 0 or empty. */
