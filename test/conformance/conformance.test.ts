@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import { readCases } from './case-file.ts';
 import { DOCUMENTED, explainedNames } from './differences.ts';
 import { libraryWay } from './library.ts';
+import { meshHandshakes } from './mesh-clients.ts';
 import { proxyWay } from './proxy.ts';
 import { type ReplayReport, replay, replayAdmission, undocumented } from './replay.ts';
 import { ISTIO_CASES } from './run.ts';
@@ -40,6 +41,11 @@ describe('recorded decisions of Istio and Envoy', function () {
       expect(report.replayed).to.equal(requests);
     });
   }
+
+  it('come over mutual TLS where the record has an identity', () => {
+    if (reports.length === 0) throw new Error('nothing was replayed');
+    expect(meshHandshakes()).to.be.greaterThan(1500);
+  });
 
   it('differ only under names that docs/differences.md explains', () => {
     const explained = explainedNames();

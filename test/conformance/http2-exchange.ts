@@ -1,6 +1,7 @@
 /*
  * Sends a recorded request over HTTP/2 and reads its response.
  */
+import type { Socket } from 'node:net';
 import { HpackDecoder } from '../../src/agent/http2/hpack/decoder.ts';
 import { END, type Field, frame, headers, OPEN, RawHttp2Client, TYPE } from '../support/http2-frames.ts';
 import type { RecordedRequest } from './case-file.ts';
@@ -9,8 +10,8 @@ import type { Answer } from './proxy.ts';
 const STREAM = 1;
 const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-/** Sends `recorded` on a new connection. @throws Error when the connection ends without a response */
-export async function exchangeHttp2(port: number, recorded: RecordedRequest, scheme: string): Promise<Answer> {
+/** Sends `recorded` on a connection that was just opened. @throws Error when the connection ends without a response */
+export async function exchangeHttp2(to: Socket, recorded: RecordedRequest, scheme: string): Promise<Answer> {
   const { method = 'GET', path = '/', host = '', headers: sent = [], body = '' } = recorded;
   const fields: Field[] = [
     [':method', method],
@@ -19,7 +20,7 @@ export async function exchangeHttp2(port: number, recorded: RecordedRequest, sch
     ...(host === '-' ? [] : [[':authority', latin1(host)] as const]),
     ...sent.map(([name, value]) => [name.toLowerCase(), latin1(value)] as const),
   ];
-  const client = new RawHttp2Client(port);
+  const client = new RawHttp2Client(to);
   client.send(headers(STREAM, fields, body === '' ? END : OPEN));
   if (body !== '') client.send(frame(TYPE.data, 1, STREAM, Buffer.from(body, 'utf8')));
   try {

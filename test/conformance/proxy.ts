@@ -4,16 +4,18 @@
  * cannot have, replace those of the connection before the filter chain runs.
  */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { CheckResponse } from '../../src/filters/check-response.ts';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
 import type { Verdict } from '../../src/filters/verdict.ts';
-import { OK, type Stage, stage, talk } from '../unit/agent/loopback.ts';
+import type { ConnectionFacts } from '../../src/policy/facts.ts';
+import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
 import { httpChain } from '../unit/filters/chains.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
 import { exchangeHttp2 } from './http2-exchange.ts';
 import { dryRun } from './library.ts';
+import { connectAs, hasMeshIdentity, meshTermination } from './mesh-clients.ts';
 import { connectionOf, http1Text } from './read-request.ts';
 import { type SampleAuthorizer, startSampleAuthorizer } from './sample-server.ts';
 import { type OpenCase, timeOf, type WayIn } from './way-in.ts';
@@ -65,13 +67,24 @@ class Loopback implements OpenCase {
     this.#stage = await stage({
       filterChain: httpChain((raw) => {
         const nowSeconds = timeOf(this.#current);
-        const request = { ...raw, connection: connectionOf(this.#current, this.#recorded) };
+        const request = { ...raw, connection: this.#recordedConnection(raw.connection) };
         return atTime(this.#filterChain.evaluate(request, nowSeconds), nowSeconds);
       }),
       ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
       appProtocol: 'http1',
+      tls: await meshTermination(),
     });
+  }
+
+  /** The connection with the recorded addresses; what TLS says of it is that of the wire, but for the hash of the certificate. */
+  #recordedConnection(actual: ConnectionFacts): ConnectionFacts {
+    const recorded = connectionOf(this.#current, this.#recorded);
+    if (!hasMeshIdentity(this.#current)) return recorded;
+    const { sourceIp, destinationIp, destinationPort } = recorded;
+    const { forwardedClientCert = '' } = actual;
+    const redacted = forwardedClientCert.replace(/;Hash=[0-9a-f]{64};/, ';Hash=<redacted>;');
+    return { ...actual, sourceIp, destinationIp, destinationPort, forwardedClientCert: redacted };
   }
 
   #serve(socket: Socket): void {
@@ -86,7 +99,7 @@ class Loopback implements OpenCase {
   async send(request: RecordedRequest): Promise<Observed> {
     this.#current = request;
     this.#received = '';
-    if (isTcpPort(request, this.#recorded)) return await this.#connectTcp(request.raw ?? '');
+    if (isTcpPort(request, this.#recorded)) return await this.#connectTcp(request);
     this.#stage.records.length = 0;
     const answer = await this.#exchange(request);
     const record = this.#stage.records[0];
@@ -107,14 +120,15 @@ class Loopback implements OpenCase {
   }
 
   /** Sends the bytes on a connection under the TCP rules. */
-  async #connectTcp(bytes: string): Promise<Observed> {
+  async #connectTcp(request: RecordedRequest): Promise<Observed> {
     this.#tcpStage ??= await stage({
       filterChain: {
         ...httpChain(() => {
           throw new Error('an HTTP request on a TCP port');
         }),
-        evaluateConnection: () => this.#filterChain.evaluateConnection(connectionOf(this.#current, this.#recorded)),
+        evaluateConnection: (actual) => this.#filterChain.evaluateConnection(this.#recordedConnection(actual)),
       },
+      tls: await meshTermination(),
       upstream: (socket) => socket.on('data', () => socket.end('served')),
       destination: (upstreamPort) => ({
         upstreamHost: '127.0.0.1',
@@ -127,7 +141,7 @@ class Loopback implements OpenCase {
     const { port, tcpRecords, seen } = this.#tcpStage;
     tcpRecords.length = 0;
     seen.length = 0;
-    const answer = await talk(port, bytes, (text) => text === 'served');
+    const answer = await exchangeTcp(await connectAs(request, port, 'tcp'), request.raw ?? '');
     while (tcpRecords.length === 0) await setTimeout(1);
     const [record] = tcpRecords;
     if (record === undefined || (answer === 'served') !== (record.outcome === 'allow')) throw new Error('the wire and the record differ');
@@ -141,8 +155,9 @@ class Loopback implements OpenCase {
     try {
       const { port } = this.#stage;
       const isHttp2 = request.http2 === true && request.raw === undefined;
-      if (isHttp2) return await exchangeHttp2(port, request, request.source.principal === undefined ? 'http' : 'https');
-      return await exchange(port, request.raw ?? http1Text(request), request.method === 'HEAD');
+      const socket = await connectAs(request, port, isHttp2 ? 'http2' : 'http1');
+      if (isHttp2) return await exchangeHttp2(socket, request, request.source.principal === undefined ? 'http' : 'https');
+      return await exchange(socket, request.raw ?? http1Text(request), request.method === 'HEAD');
     } catch (error) {
       await this.#stage.stop();
       await this.#openStage();
@@ -231,10 +246,24 @@ export interface Answer {
 
 const CONTINUE = /^HTTP\/1\.1 100 [^\r]*\r\n\r\n/;
 
-/** Sends `bytes` on a new connection and reads one response. */
-function exchange(port: number, bytes: string, isHead: boolean): Promise<Answer> {
+/** Sends `bytes` and reads until the application answers, or the end. */
+function exchangeTcp(socket: Socket, bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (text === 'served') socket.destroy();
+    });
+    socket.on('error', () => {});
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => resolve(text));
+    socket.write(Buffer.from(bytes, 'utf8'));
+  });
+}
+
+/** Sends `bytes` on a connection that was just opened, and reads one response. */
+function exchange(socket: Socket, bytes: string, isHead: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
     let text = '';
     const done = (): void => {
       const message = parseMessage(text);

@@ -108,9 +108,9 @@ export class RawHttp2Client {
   closed = false;
   #wake: (() => void) | undefined;
 
-  /** @param first what is sent behind the preface; absent: empty settings */
-  constructor(port: number, first: Buffer = settings()) {
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+  /** @param to the port of a server, or a connection to it @param first what is sent behind the preface; absent: empty settings */
+  constructor(to: number | Socket, first: Buffer = settings()) {
+    this.socket = typeof to === 'number' ? connect({ port: to, host: '127.0.0.1', noDelay: true, allowHalfOpen: true }) : to;
     this.socket.on('data', (chunk: Buffer) => {
       this.bytes = Buffer.concat([this.bytes, chunk]);
       this.#wake?.();
