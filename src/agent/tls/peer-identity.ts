@@ -28,7 +28,8 @@ export function forwardedElement(certificate: X509Certificate, { uris, dnsNames,
   const fields = [
     ...(localUri === '' ? [] : [`By=${plainOrQuoted(localUri)}`]),
     `Hash=${certificate.fingerprint256.replaceAll(':', '').toLowerCase()}`,
-    `Subject=${quoted(subject)}`,
+    // RFC 2253 has escaped its quotes.
+    `Subject="${subject}"`,
     // The field is there even without a URI.
     ...(uris.length === 0 ? ['URI='] : uris.map((uri) => `URI=${plainOrQuoted(uri)}`)),
     ...dnsNames.map((name) => `DNS=${plainOrQuoted(name)}`),

@@ -100,6 +100,50 @@ export function writeMutualTlsEnvoyConfig(
   });
 }
 
+/**
+ * Writes the configuration of Istio's inbound listener for mutual TLS in strict mode, with one ALLOW policy on principals.
+ * @param settings `principals` as in a policy, exact @returns the command line for one worker
+ */
+export function writeMeshEnvoyConfig(
+  binary: string,
+  folder: string,
+  settings: EnvoyPorts & { readonly tls: MutualTlsFiles; readonly trustDomain: string; readonly principals: readonly string[] },
+): readonly string[] {
+  const { tls, trustDomain, principals } = settings;
+  const context = typed('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+    require_client_certificate: true,
+    common_tls_context: {
+      alpn_protocols: ['h2', 'http/1.1'],
+      tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3', cipher_suites: ISTIO_SUITES },
+      tls_certificates: [{ certificate_chain: { filename: tls.certPath }, private_key: { filename: tls.keyPath } }],
+      validation_context: {
+        trusted_ca: { filename: tls.caPath },
+        match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: `spiffe://${trustDomain}/` } }],
+      },
+    },
+  });
+  const ids = principals.map((name) => ({ authenticated: { principal_name: { exact: `spiffe://${name}` } } }));
+  const rules = { action: 'ALLOW', policies: { p: { permissions: [{ any: true }], principals: [{ or_ids: { ids } }] } } };
+  const filter = { name: 'envoy.filters.http.rbac', typed_config: typed('envoy.extensions.filters.http.rbac.v3.RBAC', { rules }) };
+  return writeConfig(binary, folder, settings, [filter], {
+    transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: context },
+    manager: {
+      forward_client_cert_details: 'APPEND_FORWARD',
+      set_current_client_cert_details: { subject: true, uri: true, dns: true },
+    },
+  });
+}
+
+/** `SupportedCiphers` of Istio's inbound listeners. */
+const ISTIO_SUITES = [
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-GCM-SHA256',
+];
+
 /** What a configuration has in addition to HTTP filters: a transport socket, settings of the connection manager. */
 interface Extras {
   readonly transport_socket?: object;
