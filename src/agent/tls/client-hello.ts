@@ -35,22 +35,34 @@ export function readClientHello(bytes: Buffer): ClientHello | 'more' | 'none' {
   if (message === 'none') return 'none';
   if (message.length < HANDSHAKE_HEADER) return 'more';
   if (message[0] !== CLIENT_HELLO) return 'none';
-  const end = HANDSHAKE_HEADER + message.readUIntBE(1, 3);
+  const end = messageLength(message);
   if (message.length < end) return 'more';
   return readExtensions(new Reader(message.subarray(HANDSHAKE_HEADER, end)));
 }
 
-/** The payload of the handshake records, as far as they have arrived. */
+/** The payload of the records of the first handshake message, as far as they have arrived. What follows may be early data. */
 function joinRecords(bytes: Buffer): Buffer | 'none' {
   const parts: Buffer[] = [];
+  let joined = 0;
+  /** Of the message, once its header is there. */
+  let length = Number.POSITIVE_INFINITY;
   for (let at = 0; at + RECORD_HEADER <= bytes.length; ) {
+    if (joined >= length) break;
     if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3) return 'none';
-    const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return 'none';
-    parts.push(bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + length));
-    at += RECORD_HEADER + length;
+    const recordLength = bytes.readUInt16BE(at + 3);
+    if (recordLength === 0) return 'none';
+    const part = bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + recordLength);
+    parts.push(part);
+    joined += part.length;
+    at += RECORD_HEADER + recordLength;
+    if (length === Number.POSITIVE_INFINITY && joined >= HANDSHAKE_HEADER) length = messageLength(Buffer.concat(parts));
   }
   return Buffer.concat(parts);
+}
+
+/** With its header, which `bytes` begin with. */
+function messageLength(bytes: Buffer): number {
+  return HANDSHAKE_HEADER + bytes.readUIntBE(1, 3);
 }
 
 function readExtensions(hello: Reader): ClientHello {

@@ -47,6 +47,15 @@ describe('readClientHello', () => {
       expect(readClientHello(bytes)).to.deep.equal({ sni: 'a.example', protocols: ['istio', 'h2', 'http/1.1'] });
   });
 
+  it('reads the name whatever follows the message in the same read', async () => {
+    const hello = await helloOf('a.example');
+    const changeCipherSpec = Buffer.from([20, 3, 3, 0, 1, 1]);
+    const earlyData = Buffer.from([23, 3, 3, 0, 2, 0, 0]);
+    for (const first of [hello, splitInto(hello, 1), splitInto(hello, 50)])
+      for (const rest of [changeCipherSpec, earlyData, Buffer.concat([changeCipherSpec, earlyData]), Buffer.from('GET / HTTP/1.1')])
+        expect(readClientHello(Buffer.concat([first, rest]))).to.deep.equal({ sni: 'a.example', protocols: [] });
+  });
+
   it('needs more until the last byte', async () => {
     const hello = await helloOf('a.example');
     for (let length = 0; length < hello.length; length += 1) expect(readClientHello(hello.subarray(0, length))).to.equal('more');
