@@ -53,6 +53,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters',
     imports: ['policy'],
     types: ['api'],
+    node: ['node:crypto'],
   },
   bundle: {
     job: 'the wire form of a program: schema, canonical encoding, digest, size limits, verification',
@@ -453,7 +454,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'zod/v4/core',
       'zod/v4/mini',
     ],
-    maxKiB: 768,
+    maxKiB: 800,
   },
   'agent-feed': {
     // Of `limits` only what holds no counters: the agent's counters are in its own file.

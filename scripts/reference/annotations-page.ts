@@ -68,6 +68,13 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     value: '`on`, `off`',
     meaning: 'With `on` the agent serves clients that speak HTTP/1.0 and send Host; otherwise they get 426, as in Istio.',
   },
+  REEVALUATE_STREAMS_ANNOTATION: {
+    on: 'pod template, workload of `sallyport run`',
+    value: '`on`, `off`',
+    meaning:
+      'With `on` the agent evaluates open exchanges and TCP connections again when the policy changes and when their token expires, and ends those ' +
+      'that are not allowed any longer. Absent: `off`, as in Istio.',
+  },
   APP_PROTOCOL_ANNOTATION: {
     on: 'pod template, workload of `sallyport run`',
     value: '`http1`, `http2`, `tcp`, `client`',

@@ -46,6 +46,8 @@ export interface AgentOptions extends BundleOptions {
   readonly acceptHttp10?: boolean;
   /** How TLS is terminated; absent or undefined: it passes through. */
   readonly tls?: { readonly mode: TlsMode; readonly trustDomains: readonly string[]; readonly files: TlsFiles } | undefined;
+  /** Evaluate streams again when the policy changes and when their token expires; absent: they live as long as both sides want. */
+  readonly reevaluateStreams?: boolean;
   /** Undefined: no access log. */
   readonly accessLog: { readonly fd: number; readonly allowSampleRate: number } | undefined;
   readonly limits?: Partial<AgentLimits>;

@@ -17,6 +17,7 @@ import { DEFAULT_LIMITS } from './context.ts';
 import { descriptorLimit, type FittedLimits, fitToDescriptors, isTooFew } from './descriptors.ts';
 import { EvaluationQueue } from './exchange/evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange/exchange-record.ts';
+import { ReevaluatedStreams, type ReevaluationOptions } from './exchange/live-streams.ts';
 import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
@@ -66,9 +67,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const metrics = createMetrics(options, clock, evaluations);
   const accessLog = openAccessLog(options, clock);
   const traces = await openTraces(options, metrics, clock);
-  const bundles = createBundles(options, holder, metrics, clock);
-  await bundles.begin();
   const fitted = fittedLimits(options);
+  const liveStreams = createLiveStreams(options, { clock, evaluations, activePolicy: () => holder.current }, fitted.limits.maxConnections);
+  const bundles = createBundles(options, { holder, metrics, clock, liveStreams });
+  await bundles.begin();
   const stopFollowing = new AbortController();
   const tls = await openTls(options, clock, observeTls(metrics, accessLog));
   const context: ListenerContext = {
@@ -84,13 +86,14 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     tcpObserver: observeConnections(metrics, accessLog),
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
     evaluations,
+    liveStreams,
     newRequestId,
     ...(tls !== undefined && { tls }),
   };
   const notReady = (): string | undefined => tls?.certificates.problem;
   const servers = await startServers({ options, holder, metrics, context, notReady, maxAdminConnections: fitted.maxAdminConnections });
   const following = Promise.all([bundles.follow(stopFollowing.signal), tls?.certificates.follow(stopFollowing.signal)]);
-  const stopSweeping = startSweeping(servers, options.logger, clock);
+  const stopSweeping = startSweeping({ servers, liveStreams }, options.logger, clock);
   const stopAll = async (): Promise<void> => {
     const stopMs = clock.nowMs();
     await servers.stop(options.drainMs);
@@ -121,10 +124,15 @@ function withTraces(observer: ExchangeObserver, traces: Traces | undefined): Pic
   return traces === undefined ? { observer } : { observer: traces.observe(observer), tracer: traces };
 }
 
-function startSweeping(servers: Servers, logger: AgentOptions['logger'], clock: Clock): () => void {
+function startSweeping(
+  { servers, liveStreams }: { readonly servers: Servers; readonly liveStreams: ReevaluatedStreams | undefined },
+  logger: AgentOptions['logger'],
+  clock: Clock,
+): () => void {
   const limitLog = new LimitLog(logger, clock);
   return startInterval(LIMITS.connectionSweep, () => {
     servers.sweep(clock.nowMs());
+    liveStreams?.sweep();
     limitLog.check();
   });
 }
@@ -176,7 +184,23 @@ async function openTls({ tls, logger }: AgentOptions, clock: Clock, observer: Tl
   return { mode: tls.mode, trustDomains: tls.trustDomains, certificates, observer };
 }
 
-function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {
+/** Undefined: streams are not evaluated again. @param connections most client connections */
+function createLiveStreams(
+  { reevaluateStreams }: AgentOptions,
+  parts: Omit<ReevaluationOptions, 'max'>,
+  connections: number,
+): ReevaluatedStreams | undefined {
+  return reevaluateStreams === true ? new ReevaluatedStreams({ ...parts, max: connections + LIMITS.streams.value }) : undefined;
+}
+
+interface BundleParts {
+  readonly holder: ActivePolicyHolder;
+  readonly metrics: AgentMetrics;
+  readonly clock: Clock;
+  readonly liveStreams: ReevaluatedStreams | undefined;
+}
+
+function createBundles(options: AgentOptions, { holder, metrics, clock, liveStreams }: BundleParts): Bundles {
   const nameMiss = options.accessLog === undefined ? undefined : nameMisses(clock);
   const bundles: Bundles = new Bundles(options, {
     logger: options.logger,
@@ -185,6 +209,7 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
         interfaces: interfaceNames(),
         tokenCache: TOKENS,
         deferVerification: true,
+        reportExpiry: liveStreams !== undefined,
         ...(nameMiss !== undefined && { nameMiss }),
         onVerification: () => metrics.onVerification(),
         ...(options.feed !== undefined && { onUnknownKey: (keySet, kid) => bundles.onUnknownKey(keySet, () => hashOf(kid())) }),
@@ -194,12 +219,14 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
       const replaced = holder.current;
       holder.set(policy);
       replaced?.filterChain.release();
+      liveStreams?.onPolicyChange();
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);
     },
     onUnmatched: () => {
       const replaced = holder.current;
       holder.withhold();
       replaced?.filterChain.release();
+      liveStreams?.onPolicyChange();
     },
     onRejected: (code) => metrics.onBundleRefused(code),
   });

@@ -14,6 +14,27 @@ export interface ActivePolicy {
   readonly digest: string;
 }
 
+/**
+ * Why a stream that was allowed is not allowed any longer: its token has expired, or is refused for another reason; a policy denies it; a CUSTOM
+ * rule matches it whose server was not asked; no policy is active; what is needed to evaluate it again was not kept.
+ */
+export type RevocationReason = 'token-expired' | 'token-refused' | 'denied' | 'ext-authz' | 'no-policy' | 'not-kept';
+
+/** An exchange or a TCP connection that was allowed, and can be evaluated again. */
+export interface LiveStream {
+  /** Whole Unix seconds from when on its token is refused; 0: never. */
+  readonly expiresAt: number;
+  /** Evaluates it under `policy`, and ends it unless that allows it. @param policy undefined: none is active */
+  reevaluate(policy: ActivePolicy | undefined): void;
+}
+
+/** The streams of one agent that are evaluated again. */
+export interface LiveStreams {
+  /** @param policy has allowed it @returns false: there are too many */
+  add(stream: LiveStream, policy: ActivePolicy | undefined): boolean;
+  delete(stream: LiveStream): void;
+}
+
 /** Time limits in milliseconds, and the number of connections. */
 export interface AgentLimits {
   /** From the first byte of a request head to its last. */

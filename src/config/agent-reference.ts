@@ -140,4 +140,9 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     description:
       'How TLS is terminated: `mode` (`permissive` or `strict`), `trustDomains` (a client needs a SPIFFE ID of one of them), and optionally `directory` (absent: `/etc/sallyport/tls`) and the file names `certificate`, `key` and `trustBundle` (absent: `tls.crt`, `tls.key` and `ca.crt`). Absent: TLS passes through.',
   },
+  'reevaluate-streams': {
+    value: '`on`, `off`',
+    fallback: 'off',
+    description: 'Evaluates open exchanges and TCP connections again when the policy changes and when their token expires.',
+  },
 };

@@ -56,6 +56,8 @@ export interface AgentConfig {
   readonly accessLog: boolean;
   /** Serve clients that speak HTTP/1.0. */
   readonly acceptHttp10: boolean;
+  /** Evaluate streams again when the policy changes and when their token expires. */
+  readonly reevaluateStreams: boolean;
   /** Share of allowed requests that are logged, 0 to 1. */
   readonly accessLogSampleRate: number;
   readonly drainMs: number;
@@ -122,7 +124,8 @@ export type AgentSetting =
   | 'traces-sampler-arg'
   | 'pod-name'
   | 'accept-http10'
-  | 'tls';
+  | 'tls'
+  | 'reevaluate-streams';
 
 /** Environment variable of each setting by its flag. */
 export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
@@ -154,6 +157,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'pod-name': AGENT_ENV.podName,
   'accept-http10': AGENT_ENV.acceptHttp10,
   tls: AGENT_ENV.tls,
+  'reevaluate-streams': AGENT_ENV.reevaluateStreams,
 };
 
 const PORT = z.int().check(z.gte(0), z.lte(65_535));
@@ -229,6 +233,7 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     traces: tracesOf(read, number),
     acceptHttp10: checked('accept-http10', z.enum(['on', 'off']), read('accept-http10') ?? 'off') === 'on',
     tls: tlsOf(read('tls')),
+    reevaluateStreams: checked('reevaluate-streams', z.enum(['on', 'off']), read('reevaluate-streams') ?? 'off') === 'on',
   };
 }
 

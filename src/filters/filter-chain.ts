@@ -32,6 +32,8 @@ export interface FilterChainOptions {
   readonly tokenCache?: TokenCache;
   /** Return a `verify` verdict for a request whose token is not cached, instead of verifying it. Default: false. */
   readonly deferVerification?: boolean;
+  /** Report with each request that is forwarded when its token expires. Default: false. */
+  readonly reportExpiry?: boolean;
   /** Called before every verification of a signature. */
   readonly onVerification?: () => void;
   /** Called for a refused request with a token whose key is not in the key set of its rule. */
@@ -86,6 +88,7 @@ export function* createFilterChainInSteps(
       ...(options.onUnknownKey !== undefined && { onUnknownKey: options.onUnknownKey }),
     }),
     defersVerification: options.deferVerification ?? false,
+    reportsExpiry: options.reportExpiry ?? false,
     unsendable: createSendTest(program.providers),
     removeRouterHeaders: createRouterHeaderRemoval(program),
     nameMiss: options.nameMiss,

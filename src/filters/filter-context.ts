@@ -26,6 +26,8 @@ export interface FilterContext {
   readonly authenticator: Authenticator;
   /** Tokens that are not cached are verified by a `verify` verdict. */
   readonly defersVerification: boolean;
+  /** Verdicts contain `expiresAt`. */
+  readonly reportsExpiry: boolean;
   readonly unsendable: SendTest;
   /** Undefined: no filter can set a header of Envoy's router. */
   readonly removeRouterHeaders: RouterHeaderRemoval | undefined;

@@ -3,10 +3,13 @@
  */
 import { textReply } from '../http/local-reply.ts';
 import type { Authentication, AuthenticationFailure } from '../jwt/authenticator.ts';
+import { refusedFrom } from '../jwt/check-claims.ts';
+import type { VerifiedToken } from '../jwt/token-record.ts';
+import type { RequestFacts } from '../policy/facts.ts';
 import { accessDenied, deniedDetails, unsendableDetails } from './details.ts';
 import { deny, type FilterContext, forwardHead, type RequestContext } from './filter-context.ts';
 import { factsOf } from './request-facts.ts';
-import type { FinalVerdictLog, Verdict } from './verdict.ts';
+import type { FinalVerdictLog, ForwardVerdict, Verdict } from './verdict.ts';
 
 const ROUTE_NOT_FOUND = textReply(404, '', 'route_not_found');
 
@@ -32,10 +35,7 @@ export function runRbac(
     decision,
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
-  if (!decision.allowed) {
-    const nearMiss = decision.rule === undefined ? filters.nameMiss?.(filters.evaluator.nearMisses, facts, request.nowSeconds) : undefined;
-    return deny(request, accessDenied(log.details), nearMiss === undefined ? log : { ...log, nearMiss });
-  }
+  if (!decision.allowed) return denyDecided(filters, request, facts, log);
   if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });
   const fault = filters.unsendable(prepared);
   if (fault !== undefined) {
@@ -43,5 +43,22 @@ export function runRbac(
     return deny(request, textReply(503, fault, details), { ...log, outcome: 'reject', details });
   }
   filters.removeRouterHeaders?.(prepared);
-  return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
+  const verdict: ForwardVerdict = {
+    kind: 'forward',
+    head: forwardHead(prepared),
+    ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }),
+    log,
+  };
+  return filters.reportsExpiry && token !== undefined ? withExpiry(verdict, token) : verdict;
+}
+
+function withExpiry(verdict: ForwardVerdict, token: VerifiedToken): ForwardVerdict {
+  return token.expires === 0 ? verdict : { ...verdict, expiresAt: refusedFrom(token) };
+}
+
+/** @param log of the denial */
+function denyDecided(filters: FilterContext, request: RequestContext, facts: RequestFacts, log: FinalVerdictLog): Verdict {
+  const isUnmatched = log.decision?.rule === undefined;
+  const nearMiss = isUnmatched ? filters.nameMiss?.(filters.evaluator.nearMisses, facts, request.nowSeconds) : undefined;
+  return deny(request, accessDenied(log.details), nearMiss === undefined ? log : { ...log, nearMiss });
 }

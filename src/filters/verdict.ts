@@ -55,6 +55,8 @@ export interface ForwardVerdict {
   readonly head: ForwardHead;
   /** Apply to the head of the response, whether the upstream or the agent makes it. Absent: no changes. */
   readonly downstreamHeaders?: readonly HeaderChange[];
+  /** Whole Unix seconds from when on the token is refused; absent: never, or the chain does not report it. */
+  readonly expiresAt?: number;
   readonly log: FinalVerdictLog;
 }
 

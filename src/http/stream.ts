@@ -83,7 +83,10 @@ export interface ServerStream {
   sendInterim(head: ResponseHead): void;
   /** Starts the final response, maybe before the request's body is complete. */
   sendHead(head: ResponseHead): void;
-  /** Accepts the upgrade to `protocol`: from here on both sides exchange bytes without framing. */
+  /**
+   * Accepts the upgrade to `protocol`: from here on both sides exchange bytes without framing; over HTTP/2 in the DATA of the stream
+   * (RFC 8441).
+   */
   switchProtocols(head: ResponseHead, protocol: string): void;
   sendData(buffer: Buffer, start: number, end: number): void;
   /**
@@ -98,10 +101,16 @@ export interface ServerStream {
   /** Stops reading from the client. */
   pause(): void;
   resume(): void;
-  /** Sends what is left, then closes; the client has a moment to read it. */
-  close(): void;
-  /** Drops the stream; `onStreamReset` follows, never before this returns. */
-  reset(): void;
+  /**
+   * Sends what is left, then closes; the client has a moment to read it.
+   * @param isCut the application broke off: over HTTP/2 the stream is reset
+   */
+  close(isCut?: boolean): void;
+  /**
+   * Drops the stream; `onStreamReset` follows, never before this returns.
+   * @param isRevoked what was allowed is not allowed any longer; otherwise something has failed
+   */
+  reset(isRevoked?: boolean): void;
 }
 
 /** Implemented by an exchange; called by a server codec. */

@@ -41,6 +41,8 @@ export interface InjectionSettings {
   readonly accessLogSampleRate?: number;
   /** `on` or `off`: serve clients that speak HTTP/1.0. */
   readonly acceptHttp10?: string;
+  /** `on` or `off`: evaluate open streams again. */
+  readonly reevaluateStreams?: string;
   /** What the application speaks, one of `APP_PROTOCOLS`; absent: by the names of its ports. Read where ports are captured. */
   readonly appProtocol?: string;
   /** Seconds that open requests have to finish; absent: the agent's default. */

@@ -29,6 +29,11 @@ export function checkTime(token: Pick<ParsedToken, 'notBefore' | 'expires'>, now
   return token.expires !== 0 && nowSeconds > token.expires + CLOCK_SKEW_SECONDS ? 'Jwt is expired' : undefined;
 }
 
+/** The first whole second in which {@link checkTime} finds a token expired that has `exp`. */
+export function refusedFrom({ expires }: Pick<ParsedToken, 'expires'>): number {
+  return Math.ceil(expires) + CLOCK_SKEW_SECONDS + 1;
+}
+
 /**
  * The form in which audiences are compared: without one leading `http://` or `https://` and one trailing `/`. Case-sensitive.
  * @example canonicalAudience('https://svc.example/') // 'svc.example'

@@ -8,7 +8,16 @@ import { type ExtractedToken, extractTokens } from './extract-tokens.ts';
 import { type FoundTokens, type LocationGroup, type RuleIndex, rulesFor } from './rule-index.ts';
 import { MISSING, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
 import type { TokenRecord, VerifiedToken } from './token-record.ts';
-import { applyEffects, checkToken, type RequestAtHand, type RuleFault, removeOutputs, runOnTokens, type TokenRule } from './token-rule.ts';
+import {
+  applyEffects,
+  checkToken,
+  expiringWith,
+  type RequestAtHand,
+  type RuleFault,
+  removeOutputs,
+  runOnTokens,
+  type TokenRule,
+} from './token-rule.ts';
 
 /** Why the rules refuse a request, and the rule that reports it. */
 export interface RefusedToken {
@@ -129,7 +138,7 @@ export function runAll(run: RulesRun): RulesResult {
     const outcome = runOnTokens(rule, extractTokens(rule.provider, request), run);
     if (outcome?.kind === 'fault') return refused({ fault: outcome.fault, rule });
     if (outcome === undefined && rule.provider.required) return refused({ fault: MISSING, rule });
-    verified = outcome ?? verified;
+    if (outcome !== undefined) verified = expiringWith(outcome, verified);
   }
   return verified;
 }

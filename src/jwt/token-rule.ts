@@ -89,10 +89,16 @@ export function runOnTokens(
     if (typeof result === 'string') {
       return { kind: 'fault', fault: result, changed: verified !== undefined };
     }
-    verified = result;
-    applyEffects(verified, token, request);
+    verified = expiringWith(result, verified);
+    applyEffects(result, token, request);
   }
   return verified;
+}
+
+/** `token`, or a copy that expires with `other` if that is earlier: a request needs both. */
+export function expiringWith(token: VerifiedToken, other: VerifiedToken | undefined): VerifiedToken {
+  if (other === undefined || other.expires === 0 || (token.expires !== 0 && token.expires <= other.expires)) return token;
+  return { ...token, expires: other.expires };
 }
 
 /** What `rule` says of a token. Only what has not been examined before costs a signature verification. */

@@ -3,6 +3,7 @@
  */
 import type { LimitName } from './agent-limits.ts';
 import { CAPTURE_LIMITS_REFERENCE } from './capture-limits-reference.ts';
+import { EVALUATION_REFERENCE } from './evaluation-limits-reference.ts';
 import { FEED_LIMITS_REFERENCE } from './feed-limits-reference.ts';
 import { HTTP2_REFERENCE } from './http2-limits-reference.ts';
 import { LOG_LIMITS_REFERENCE } from './log-limits-reference.ts';
@@ -333,31 +334,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'memory of all cached tokens of the process, with everything that is derived from them',
     beyond: 'the cached token that is worth least is dropped, and verified again when it comes back',
   },
-  waitingEvaluations: {
-    part: 'tokens',
-    bounds: 'requests that wait for the verification of a token',
-    beyond: '503 `too many requests wait for verification`',
-  },
-  evaluationWait: {
-    part: 'tokens',
-    bounds: 'time that a request waits for the verification of a token',
-    beyond: '503 `too many requests wait for verification`',
-  },
-  evaluationTurn: {
-    part: 'tokens',
-    bounds: 'time in one turn of the event loop for evaluations that wait, rounded up to a whole evaluation',
-    beyond: 'the others wait for the next turn',
-  },
-  lightEvaluations: {
-    part: 'tokens',
-    bounds: 'time of such evaluations that a connection may take, of which it gets back 20 ms a second',
-    beyond: 'connections that took less go first',
-  },
-  requestsPerRead: {
-    part: 'clients',
-    bounds: 'requests of one read that are evaluated immediately',
-    beyond: 'the next one waits for the next turn of the event loop',
-  },
+  ...EVALUATION_REFERENCE,
   tokensKeptByEviction: {
     part: 'tokens',
     bounds: 'tokens that one eviction looks at and keeps because they were used',

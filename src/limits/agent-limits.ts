@@ -170,6 +170,8 @@ export type LimitName =
   | 'evaluationTurn'
   | 'lightEvaluations'
   | 'requestsPerRead'
+  | 'liveStreams'
+  | 'liveStreamBytes'
   | 'tokenLength'
   | 'jsonDepth';
 
@@ -335,6 +337,8 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   evaluationTurn: interval('evaluation-turn', 0.1),
   lightEvaluations: interval('light-evaluations', 2),
   requestsPerRead: count('requests-per-read', 8, ''),
+  liveStreams: count('live-streams', 20_000),
+  liveStreamBytes: bytes('live-stream-bytes', 16 * MIB),
   tokenLength: count('token-length', 60 * KIB, REFUSED_REQUEST),
   jsonDepth: count('json-depth', 100, REFUSED_REQUEST),
 };

@@ -29,6 +29,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
       destinationIp: config.podIp,
       admin: { host: undefined, port: config.adminPort },
       acceptHttp10: config.acceptHttp10,
+      reevaluateStreams: config.reevaluateStreams,
       accessLog: config.accessLog ? { fd: STDOUT, allowSampleRate: config.accessLogSampleRate } : undefined,
       limits: { ...DEFAULT_LIMITS, maxConnections: config.maxConnections },
       logger,

@@ -92,7 +92,7 @@ async function start(
   guarded: GuardedWorkload,
   context: { readonly labelsFile: string; readonly signal: AbortSignal },
 ): Promise<Entry> {
-  const { workload, listen, upstream, acceptHttp10, appProtocol } = guarded;
+  const { workload, listen, upstream, acceptHttp10, reevaluateStreams, appProtocol } = guarded;
   try {
     const agent = await startAgent(
       {
@@ -111,6 +111,7 @@ async function start(
         admin: undefined,
         appProbes: {},
         acceptHttp10,
+        reevaluateStreams,
         appProtocols: new Map([[upstream.port, appProtocol]]),
         accessLog: options.accessLog ? { fd: 1, allowSampleRate: 1 } : undefined,
         drainMs: DRAIN_MS,
@@ -140,8 +141,8 @@ async function writeLabels(file: string, labels: Readonly<Record<string, string>
 }
 
 function sameAddresses(one: GuardedWorkload, other: GuardedWorkload): boolean {
-  const text = ({ listen, upstream, acceptHttp10, appProtocol }: GuardedWorkload): string =>
-    JSON.stringify([listen, upstream, acceptHttp10, appProtocol]);
+  const text = ({ listen, upstream, acceptHttp10, reevaluateStreams, appProtocol }: GuardedWorkload): string =>
+    JSON.stringify([listen, upstream, acceptHttp10, reevaluateStreams, appProtocol]);
   return text(one) === text(other);
 }
 

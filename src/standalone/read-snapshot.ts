@@ -10,6 +10,7 @@ import {
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   LISTEN_ANNOTATION,
+  REEVALUATE_STREAMS_ANNOTATION,
   SECURITY_GROUP,
   UPSTREAM_ANNOTATION,
 } from '../api/kube/names.ts';
@@ -36,6 +37,8 @@ export interface GuardedWorkload {
   readonly upstream: HostPort;
   /** Serve clients that speak HTTP/1.0. */
   readonly acceptHttp10: boolean;
+  /** Evaluate open streams again. */
+  readonly reevaluateStreams: boolean;
   /** What the application speaks. */
   readonly appProtocol: AppProtocol;
 }
@@ -131,6 +134,7 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
       listen,
       upstream,
       acceptHttp10: annotations[ACCEPT_HTTP10_ANNOTATION] === 'on',
+      reevaluateStreams: annotations[REEVALUATE_STREAMS_ANNOTATION] === 'on',
       appProtocol: protocol,
     });
 }

@@ -60,6 +60,8 @@ export interface AgentMetrics {
   onExchangeSeconds(seconds: number): void;
   /** @param statusClass first digit of the status sent to the client; 0: the client closed the connection first */
   onResponse(statusClass: number): void;
+  /** A stream that was allowed is not allowed any longer. @param reason of a closed list */
+  onRevoked(reason: string): void;
   /** The application sent no complete response. */
   onUpstreamFailure(): void;
   onConnectionOpened(): void;
@@ -103,7 +105,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   const tcp = createTcpMetrics();
   const policies = createPolicyMetrics();
   const responses = createResponses();
-  const closed = createClosed();
+  const { closed, revoked } = createReasons();
   const spans = createSpans();
   const bundle = createBundleMetrics(nowSeconds);
   const tls = createTlsMetrics();
@@ -118,6 +120,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.upstream,
     tallies.open,
     closed,
+    revoked,
     tallies.refused,
     tallies.blocked,
     tallies.verified,
@@ -138,6 +141,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onDecisionSeconds: (seconds) => times.decision.observe(seconds),
     onExchangeSeconds: (seconds) => times.request.observe(seconds),
     onResponse: responses.add,
+    onRevoked: revoked.add,
     onUpstreamFailure: () => tallies.upstream.add(1),
     onConnectionOpened: () => tallies.open.add(1),
     onConnectionClosed: (reason) => {
@@ -358,14 +362,22 @@ function createResponses(): Metric & { readonly add: (statusClass: number) => vo
   };
 }
 
-function createClosed(): Metric & { readonly add: (reason: string) => void } {
-  const counts = new Map<string, number>();
+type ReasonCounter = Metric & { readonly add: (reason: string) => void };
+
+function createReasons(): { readonly closed: ReasonCounter; readonly revoked: ReasonCounter } {
+  const counter = (name: string, help: string): ReasonCounter => {
+    const counts = new Map<string, number>();
+    return {
+      name: `sallyport_agent_${name}`,
+      help,
+      type: 'counter',
+      read: () => [...counts].map(([reason, value]) => ({ labels: { reason }, value })),
+      add: (reason) => counts.set(reason, (counts.get(reason) ?? 0) + 1),
+    };
+  };
   return {
-    name: 'sallyport_agent_connections_closed_total',
-    help: 'Client connections closed, by reason.',
-    type: 'counter',
-    read: () => [...counts].map(([reason, value]) => ({ labels: { reason }, value })),
-    add: (reason) => counts.set(reason, (counts.get(reason) ?? 0) + 1),
+    closed: counter('connections_closed_total', 'Client connections closed, by reason.'),
+    revoked: counter('streams_revoked_total', 'Exchanges and TCP connections that ended because they were evaluated again, by reason.'),
   };
 }
 

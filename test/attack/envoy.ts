@@ -59,6 +59,8 @@ function listener({ listenPort }: PortPair, at: number): object {
     set_current_client_cert_details: { subject: true, uri: true, dns: true },
     route_config: { name: 'in', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }] },
     upgrade_configs: [{ upgrade_type: 'websocket' }],
+    // WebSockets over HTTP/2 (RFC 8441).
+    http2_protocol_options: { allow_connect: true },
     stream_idle_timeout: '0s',
     // Long enough that no slow machine sees Envoy close a connection that it has half given up.
     delayed_close_timeout: '30s',

@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
-import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
+import type { ActivePolicy, ExtAuthzClient, LiveStreams } from '../context.ts';
 import type { EvaluationQueue } from './evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
 import type { ExchangeTracer } from './exchange-tracer.ts';
@@ -21,6 +21,8 @@ export interface ExchangeContext {
   readonly evaluations: EvaluationQueue;
   /** Absent: requests are forwarded with the trace context of the client. */
   readonly tracer?: ExchangeTracer;
+  /** Streams that are evaluated again; undefined: none are. */
+  readonly liveStreams: LiveStreams | undefined;
   /** A random UUID. */
   readonly newRequestId: () => string;
 }

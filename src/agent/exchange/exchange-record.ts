@@ -3,6 +3,7 @@
  */
 import type { VerdictLog } from '../../filters/verdict.ts';
 import type { HeaderList } from '../../http/header-list.ts';
+import type { RevocationReason } from '../context.ts';
 
 /** One exchange. The object is reused, so its values are valid during the call only. */
 export interface ExchangeRecord {
@@ -29,6 +30,8 @@ export interface ExchangeRecord {
   readonly details: string;
   /** Digest of the bundle that decided; `''`: none did. */
   readonly digest: string;
+  /** The exchange was allowed, and ended because it was evaluated again: `verdict` is the second one. Absent: it was not. */
+  readonly revoked?: RevocationReason | undefined;
 }
 
 /** Receives every exchange once, when it is over. */

@@ -7,9 +7,11 @@ import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
 import { type HeaderList, NO_HEADERS } from '../../http/header-list.ts';
 import type { ForwardHead, RawRequest } from '../../http/heads.ts';
 import { completeReply, isGrpc, type LocalReply } from '../../http/local-reply.ts';
-import type { ResponseHead, StreamRequest } from '../../http/stream.ts';
+import { type BodyLength, type ResponseHead, type StreamRequest, UNKNOWN_LENGTH } from '../../http/stream.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { RevocationReason } from '../context.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
+import type { Revocation } from './held-request.ts';
 
 /** Stands for the request before one was read. */
 const NO_REQUEST: StreamRequest = Object.freeze({
@@ -39,10 +41,13 @@ export class ExchangeState implements ExchangeRecord {
   details = '';
   digest = '';
   verdict: VerdictLog | undefined;
+  revoked: RevocationReason | undefined;
   /** The request has no body, or all of it was read. */
   requestEnded = true;
   /** The final head of a response is on its way to the client. */
   responseStarted = false;
+  /** The response has begun without a length, so that trailers may end it anywhere. */
+  isOpenEnded = false;
   /** Head to send again on a fresh connection when a reused one turns out dead; undefined: the request must not be repeated. */
   repeatable: ForwardHead | undefined;
   /** Changes to make to the headers of whatever answers the client. */
@@ -109,10 +114,25 @@ export class ExchangeState implements ExchangeRecord {
   }
 
   /** Notes that the final head of a response goes to the client. */
-  startResponse(status: number): void {
+  startResponse(status: number, body: BodyLength = 0): void {
     this.responseStarted = true;
+    this.isOpenEnded = body === UNKNOWN_LENGTH;
     this.repeatable = undefined;
     this.status = status;
+  }
+
+  /** Notes that the exchange ends because it is not allowed any longer. @returns the reply, in the form of gRPC for a gRPC call */
+  revoke({ reason, reply, log, digest }: Revocation): LocalReply {
+    const completed = log === undefined ? this.completeReply(reply) : reply;
+    this.revoked = reason;
+    this.details = reply.details;
+    this.digest = digest;
+    if (log !== undefined) this.verdict = log;
+    else if (this.verdict !== undefined) {
+      const { decision: _decision, jwtRule: _rule, ...known } = this.verdict;
+      this.verdict = { ...known, outcome: 'none', details: reply.details };
+    }
+    return completed;
   }
 
   /** `head` with the changes that ext_authz servers asked for. */
@@ -143,7 +163,9 @@ export class ExchangeState implements ExchangeRecord {
     this.details = '';
     this.digest = '';
     this.verdict = undefined;
+    this.revoked = undefined;
     this.responseStarted = false;
+    this.isOpenEnded = false;
     this.repeatable = undefined;
     this.downstream = NO_CHANGES;
   }

@@ -2,12 +2,10 @@
  * One exchange after the other on a server stream, whatever the protocol: has each request evaluated, then forwards it or
  * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
-import type { CheckVerdict, Verdict, VerifyVerdict } from '../../filters/verdict.ts';
+import type { ForwardVerdict } from '../../filters/verdict.ts';
 import type { HeaderList } from '../../http/header-list.ts';
-import type { ForwardHead } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import type {
-  BodyPrefix,
   ClientStream,
   ClientStreamHandler,
   ResponseHead,
@@ -17,99 +15,54 @@ import type {
   Upstream,
   UpstreamFailure,
 } from '../../http/stream.ts';
-import { LIMITS } from '../../limits/agent-limits.ts';
-import { debtOf, type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
+import { trailersOf } from './end-revoked.ts';
+import { EvaluatedExchange } from './evaluated-exchange.ts';
 import type { ExchangeContext } from './exchange-context.ts';
-import { ExchangeState } from './exchange-state.ts';
-import { cutDetails, failureReply, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
-import { PendingCheck } from './pending-check.ts';
+import type { Revocation } from './held-request.ts';
+import { cutDetails, failureReply, UPGRADE_WITH_BODY } from './local-replies.ts';
 import { DURATION_DETAILS, deadlineReply, startRequestDeadline } from './request-deadline.ts';
-import { WebSocketClose } from './web-socket-close.ts';
-
-const REQUESTS_PER_READ = LIMITS.requestsPerRead.value;
-
-/** none: no upgrade; asked: the response decides; switched: bytes both ways; closing: the agent has ended both, the rest is dropped. */
-type Upgrade = 'none' | 'asked' | 'switched' | 'closing';
+import { Upgrade } from './upgrade.ts';
+import { GOING_AWAY } from './web-socket-frames.ts';
 
 /** Drives the requests of one server stream. */
-export class Exchange implements ServerStreamHandler, ClientStreamHandler, EvaluationClient {
-  readonly #stream: ServerStream;
+export class Exchange extends EvaluatedExchange implements ServerStreamHandler, ClientStreamHandler {
   readonly #upstream: Upstream;
-  readonly #context: ExchangeContext;
-  readonly #state: ExchangeState;
   #client: ClientStream | undefined;
-  #upgrade: Upgrade = 'none';
-  #protocol = '';
-  #webSocket: WebSocketClose | undefined;
-  #check: PendingCheck | undefined;
-  readonly #ticket: EvaluationTicket;
-  /** The verdict that waits in the queue of evaluations; undefined: the request as a whole may wait there. */
-  #verify: VerifyVerdict | undefined;
+  readonly #upgrade = new Upgrade();
   #cancelDeadline: (() => void) | undefined;
-  /** Requests since the stream has last handed over a whole read. */
-  #requestsInRead = 0;
 
   constructor(stream: ServerStream, upstream: Upstream, context: ExchangeContext) {
-    this.#stream = stream;
+    super(stream, context);
     this.#upstream = upstream;
-    this.#context = context;
-    this.#state = new ExchangeState(stream.connection);
-    this.#ticket = new EvaluationTicket(this, debtOf(stream.connection));
   }
 
   onRequestHead(request: StreamRequest): void {
-    const state = this.#state;
-    const context = this.#context;
-    state.startMs = this.#stream.startMs;
-    state.begin(request, context.newRequestId);
-    if (request.grpcTimeout !== '') this.#cancelDeadline = startRequestDeadline(request.grpcTimeout, context.clock, () => this.#expire());
-    this.#requestsInRead += 1;
-    if (this.#requestsInRead <= REQUESTS_PER_READ) this.#evaluate();
-    else this.#wait(undefined);
-  }
-
-  onEvaluationTurn(): void {
-    const verify = this.#verify;
-    this.#verify = undefined;
-    if (verify === undefined) this.#evaluate();
-    else this.#decide(verify.resume(this.#nowSeconds()));
-    this.onRequestFlush();
-  }
-
-  onEvaluationTimeout(): void {
-    const state = this.#state;
-    this.#verify = undefined;
-    if (state.verdict !== undefined) state.verdict = { ...state.verdict, outcome: 'reject', details: OVERLOADED.details };
-    this.#reply(state.completeReply(OVERLOADED));
+    if (request.grpcTimeout !== '')
+      this.#cancelDeadline = startRequestDeadline(request.grpcTimeout, this.context.clock, () => this.#expire());
+    this.beginEvaluation(request);
   }
 
   onRequestFault(reply: LocalReply): void {
-    this.#state.startMs = this.#stream.startMs;
-    if (this.#state.responseStarted) {
+    this.state.startMs = this.stream.startMs;
+    if (this.state.responseStarted) {
       this.#dropClient();
-      this.#stream.reset();
-    } else this.#reply(reply);
-  }
-
-  onBodyPrefix(prefix: BodyPrefix): void {
-    this.#state.requestEnded = prefix.whole;
-    this.#check?.onPrefix(prefix);
+      this.stream.reset();
+    } else this.reply(reply);
   }
 
   onRequestData(buffer: Buffer, start: number, end: number): void {
-    this.#webSocket?.fromClient.read(buffer, start, end);
-    if (this.#upgrade === 'closing') this.#stream.close();
-    else this.#client?.sendData(buffer, start, end);
+    if (this.#upgrade.readClient(buffer, start, end)) this.#client?.sendData(buffer, start, end);
+    else this.stream.close();
   }
 
   onRequestEnd(trailers?: HeaderList): void {
-    this.#state.requestEnded = true;
+    this.state.requestEnded = true;
     this.#client?.end(trailers);
   }
 
   onRequestFlush(): void {
-    this.#requestsInRead = 0;
-    if (this.#client !== undefined && !this.#client.flush()) this.#stream.pause();
+    this.readDone();
+    if (this.#client !== undefined && !this.#client.flush()) this.stream.pause();
   }
 
   onStreamDrain(): void {
@@ -117,15 +70,11 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   onShutdown(): void {
-    const client = this.#client;
-    if (this.#upgrade !== 'switched' || client === undefined) return;
-    this.#upgrade = 'closing';
-    if (this.#webSocket === undefined) this.#stream.close();
-    else this.#webSocket.send(this.#stream, client);
+    if (this.#client !== undefined) this.#upgrade.close(this.stream, this.#client, GOING_AWAY);
   }
 
   onStreamReset(): void {
-    const state = this.#state;
+    const state = this.state;
     this.#dropClient();
     if (state.details === '' && state.status !== 101) state.details = 'downstream_remote_disconnect';
     this.#record();
@@ -134,151 +83,119 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   onResponseHead(head: ResponseHead): void {
     if (head.status === 101) this.#switchProtocols(head);
     else if (head.status >= 200) {
-      this.#state.startResponse(head.status);
-      this.#upgrade = 'none';
-      this.#stream.sendHead(this.#state.changedHead(head));
+      this.state.startResponse(head.status, head.body);
+      this.#upgrade.reset();
+      this.stream.sendHead(this.state.changedHead(head));
     } else {
-      this.#state.repeatable = undefined;
-      this.#stream.sendInterim(head);
+      this.state.repeatable = undefined;
+      this.stream.sendInterim(head);
     }
   }
 
   onResponseData(buffer: Buffer, start: number, end: number): void {
-    this.#webSocket?.fromApplication.read(buffer, start, end);
-    if (this.#upgrade === 'closing') this.#client?.end();
-    else this.#stream.sendData(buffer, start, end);
+    if (this.#upgrade.readApplication(buffer, start, end)) this.stream.sendData(buffer, start, end);
+    else this.#client?.end();
   }
 
   onResponseEnd(trailers?: HeaderList): void {
-    if (this.#upgrade !== 'switched' && this.#upgrade !== 'closing') {
+    if (this.#upgrade.isSwitched) this.#upgrade.applicationEnded = true;
+    else {
       this.#client = undefined;
       this.#record();
     }
-    this.#stream.end(trailers);
+    this.stream.end(trailers);
   }
 
   onResponseFlush(): void {
-    if (!this.#stream.flush()) this.#client?.pause();
+    if (!this.stream.flush()) this.#client?.pause();
   }
 
   onUpstreamDrain(): void {
-    this.#stream.resume();
+    this.stream.resume();
   }
 
   onUpstreamFailure(failure: UpstreamFailure, reason: string): void {
-    const state = this.#state;
+    const state = this.state;
     const reused = this.#client?.reused === true;
     this.#client = undefined;
-    if (this.#upgrade === 'switched' || this.#upgrade === 'closing') this.#stream.close();
+    if (this.#upgrade.isSwitched) this.stream.close(!this.#upgrade.applicationEnded && !this.#upgrade.isClosing);
     else if (state.responseStarted) {
       this.#cutResponse(cutDetails(failure, reason));
     } else if (reused && state.repeatable !== undefined && failure === 'termination') {
       this.#client = this.#upstream.open(state.repeatable, state.request, this, true);
       this.#client.flush();
-    } else this.#reply(state.completeReply(failureReply(failure, reason)));
+    } else this.reply(state.completeReply(failureReply(failure, reason)));
+  }
+
+  onRevoked(revocation: Revocation): void {
+    const { state } = this;
+    this.endReevaluation();
+    if (this.#upgrade.isClosing) return;
+    const reply = state.revoke(revocation);
+    if (this.#upgrade.isSwitched) this.#upgrade.revoke(this.stream, this.#client, revocation.reason);
+    else if (state.responseStarted) this.#cutRevoked(trailersOf(state, reply));
+    else {
+      this.reply(reply);
+      this.stream.flush();
+    }
+  }
+
+  #cutRevoked(trailers: HeaderList | undefined): void {
+    this.#dropClient();
+    this.stream.flush();
+    if (trailers === undefined) {
+      this.stream.reset(true);
+      return;
+    }
+    this.#record();
+    this.stream.end(trailers);
+    this.stream.flush();
   }
 
   /** The time that the client has set is over. */
   #expire(): void {
-    const state = this.#state;
+    const state = this.state;
     if (state.responseStarted) this.#cutResponse(DURATION_DETAILS);
-    else this.#reply(deadlineReply(state, this.#upgrade !== 'none'));
+    else this.reply(deadlineReply(state, this.#upgrade.isAsked));
   }
 
   /** The response head is already sent: drops the stream so that the client sees a truncated response. */
   #cutResponse(details: string): void {
-    this.#state.details = details;
+    this.state.details = details;
     this.#dropClient();
-    this.#stream.flush();
-    this.#stream.reset();
+    this.stream.flush();
+    this.stream.reset();
   }
 
-  #evaluate(): void {
-    const state = this.#state;
-    const context = this.#context;
-    const policy = context.activePolicy();
-    if (policy === undefined) {
-      this.#reply(state.completeReply(context.replyWithoutPolicy()));
-      return;
-    }
-    state.digest = policy.digest;
-    this.#decide(policy.filterChain.evaluate(state.rawRequest(), this.#nowSeconds()));
-  }
-
-  #nowSeconds(): number {
-    return Math.floor(this.#context.clock.wallMs() / 1000);
-  }
-
-  #decide(verdict: Verdict): void {
-    this.#state.evaluatedMs = this.#context.clock.nowMs();
-    this.#apply(verdict);
-  }
-
-  /** Waits for a turn to verify, or to evaluate from the start. */
-  #wait(verify: VerifyVerdict | undefined): void {
-    this.#verify = verify;
-    if (!this.#context.evaluations.add(this.#ticket)) this.onEvaluationTimeout();
-  }
-
-  #apply(verdict: Verdict): void {
-    const state = this.#state;
-    state.verdict = verdict.log;
-    switch (verdict.kind) {
-      case 'verify':
-        this.#wait(verdict);
-        return;
-      case 'forward':
-        if (verdict.downstreamHeaders !== undefined) state.downstream = verdict.downstreamHeaders;
-        this.#forward(this.#context.tracer?.forward(state, verdict.head) ?? verdict.head);
-        return;
-      case 'reply':
-        this.#reply(verdict);
-        return;
-      case 'check':
-        this.#startCheck(verdict);
-    }
-  }
-
-  #startCheck(check: CheckVerdict): void {
-    this.#check ??= new PendingCheck(this.#context.extAuthz, (answered, response) => {
-      this.#apply(answered.resume(response, this.#nowSeconds()));
-      this.onRequestFlush();
-    });
-    const bytes = this.#check.start(check, this.#state.request.body !== 0);
-    if (bytes > 0) this.#stream.readPrefix(bytes);
-  }
-
-  #forward(head: ForwardHead): void {
-    const { request } = this.#state;
+  protected forward(verdict: ForwardVerdict): void {
+    const { request } = this.state;
+    const head = this.context.tracer?.forward(this.state, verdict.head) ?? verdict.head;
     const hasBody = request.body !== 0;
     if (hasBody && head.upgrade !== '') {
-      this.#reply(UPGRADE_WITH_BODY);
+      this.reply(UPGRADE_WITH_BODY);
       return;
     }
     this.#client = this.#upstream.open(head, request, this, false);
-    this.#state.forwarded(head, this.#client.reused);
+    this.state.forwarded(head, this.#client.reused);
     if (head.upgrade !== '') {
-      this.#upgrade = 'asked';
-      this.#protocol = head.upgrade;
-      this.#stream.awaitUpgrade();
-    } else if (hasBody) this.#stream.readBody();
+      this.#upgrade.ask(head.upgrade);
+      this.stream.awaitUpgrade();
+    } else if (hasBody) this.stream.readBody();
   }
 
   #switchProtocols(head: ResponseHead): void {
-    this.#upgrade = 'switched';
-    if (this.#protocol.toLowerCase() === 'websocket') this.#webSocket = new WebSocketClose();
-    this.#state.startResponse(101);
-    this.#stream.switchProtocols(this.#state.changedHead(head), this.#protocol);
+    this.state.startResponse(101);
+    this.stream.switchProtocols(this.state.changedHead(head), this.#upgrade.accept());
   }
 
-  #reply(reply: LocalReply): void {
-    const state = this.#state;
+  protected reply(reply: LocalReply): void {
+    const state = this.state;
     this.#dropClient();
     state.status = reply.status;
     state.details = reply.details;
     const changed = state.changedReply(reply);
     this.#record();
-    this.#stream.reply(changed);
+    this.stream.reply(changed);
   }
 
   #dropClient(): void {
@@ -289,12 +206,9 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   #record(): void {
     this.#cancelDeadline?.();
     this.#cancelDeadline = undefined;
-    this.#check?.abort();
-    this.#context.observer.onExchange(this.#state);
-    this.#state.reset();
-    this.#upgrade = 'none';
-    this.#webSocket = undefined;
-    this.#verify = undefined;
-    this.#context.evaluations.remove(this.#ticket);
+    this.endEvaluation();
+    this.context.observer.onExchange(this.state);
+    this.state.reset();
+    this.#upgrade.reset();
   }
 }

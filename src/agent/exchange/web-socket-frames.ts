@@ -6,18 +6,33 @@ const OPCODE = 0x0f;
 const CLOSE = 0x8;
 const MASKED = 0x80;
 const LENGTH = 0x7f;
-/** Status 1001: going away. */
-const GOING_AWAY = [0x03, 0xe9] as const;
 const FINAL_CLOSE = 0x88;
 const MASK_BYTES = 4;
 
-/** The close frame with status 1001 from a server. */
-export const SERVER_CLOSE: Buffer = Buffer.from([FINAL_CLOSE, GOING_AWAY.length, ...GOING_AWAY]);
+/** Why a WebSocket ends (RFC 6455 section 7.4). */
+export interface CloseStatus {
+  readonly code: number;
+  /** At most 123 characters of ASCII; `''`: none. */
+  readonly reason: string;
+}
 
-/** The same from a client. @param mask the masking key, unpredictable to the application that the client talks to */
+/** The agent stops, or the client of an application is gone. */
+export const GOING_AWAY: CloseStatus = { code: 1001, reason: '' };
+
+/** A close frame from a server. */
+export function serverClose(status: CloseStatus): Buffer {
+  const payload = payloadOf(status);
+  return Buffer.concat([Buffer.from([FINAL_CLOSE, payload.length]), payload]);
+}
+
+function payloadOf({ code, reason }: CloseStatus): Buffer {
+  return Buffer.from([code >> 8, code & 0xff, ...Buffer.from(reason, 'latin1')]);
+}
+
+/** The close frame of a client that goes away. @param mask the masking key, unpredictable to the application that the client talks to */
 export function clientClose(mask: Buffer): Buffer {
-  const payload = GOING_AWAY.map((byte, at) => byte ^ (mask[at] ?? 0));
-  return Buffer.from([FINAL_CLOSE, MASKED | GOING_AWAY.length, ...mask.subarray(0, MASK_BYTES), ...payload]);
+  const payload = payloadOf(GOING_AWAY).map((byte, at) => byte ^ (mask[at] ?? 0));
+  return Buffer.from([FINAL_CLOSE, MASKED | payload.length, ...mask.subarray(0, MASK_BYTES), ...payload]);
 }
 
 /** The frames of one direction. */

@@ -17,11 +17,13 @@ import { LIMITS } from '../../limits/agent-limits.ts';
 import { ConnectRetries } from '../net/connect-retries.ts';
 import { MessageWriter } from '../net/message-writer.ts';
 import type { OutgoingSocket } from '../net/outgoing-socket.ts';
+import { resetSocket } from '../net/reset-socket.ts';
 import { connectSocket, type OutgoingSocketEvents } from '../net/socket-events.ts';
 import { BodyReader } from './body-reader.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { RESPONSE_FAULT, type ResponseFault } from './response-fault.ts';
 import { type Http1Response, parseResponseHead } from './response-head.ts';
+import { UpgradeHandshake } from './upgrade-handshake.ts';
 import { writeRequestHead } from './write-request.ts';
 
 /** Longest response head, in bytes. */
@@ -48,8 +50,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   #handler: ClientStreamHandler | undefined;
   #phase: Phase = 'idle';
   #method = '';
-  /** Protocol that the request asks to upgrade to, in lower case; `''`: none. */
-  #upgrade = '';
+  readonly #handshake = new UpgradeHandshake();
   #requestBody = 0;
   /** The request has been sent to its end. */
   #sent = false;
@@ -70,7 +71,6 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   start(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler): void {
     this.#handler = handler;
     this.#method = request.method;
-    this.#upgrade = head.upgrade.toLowerCase();
     this.#requestBody = request.body;
     this.#keepsFraming = request.version !== '2';
     this.#sent = request.body === 0;
@@ -81,7 +81,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
       this.deadlineMs = 0;
       this.#socket.beginMessage();
     }
-    this.#out.write(writeRequestHead(head, request));
+    this.#out.write(writeRequestHead(head, request, this.#handshake.begin(head, request)));
   }
 
   get reusable(): boolean {
@@ -99,6 +99,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
 
   end(): void {
     if (this.#phase === 'tunnel') {
+      this.#out.flush();
       this.#socket.end();
       return;
     }
@@ -123,9 +124,12 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   }
 
   reset(): void {
+    const wasTunnel = this.#phase === 'tunnel';
     this.#handler = undefined;
     this.#phase = 'closed';
-    if (this.#retries.cancel()) this.#owner.onConnectionClosed(this);
+    // An end of the client was passed on as an end before.
+    if (wasTunnel) resetSocket(this.#socket);
+    else if (this.#retries.cancel()) this.#owner.onConnectionClosed(this);
     else this.#socket.destroy();
   }
 
@@ -225,13 +229,10 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
       else if (!PROTOCOL_NAME.startsWith(heads.peek(PROTOCOL_NAME.length))) this.#refuse(RESPONSE_FAULT.notHttp);
       return end;
     }
-    const head = parseResponseHead(text, this.#method);
+    const parsed = parseResponseHead(text, this.#method);
+    const head = typeof parsed !== 'string' && parsed.status === 101 ? this.#handshake.finish(parsed) : parsed;
     if (typeof head === 'string') {
       this.#refuse(head);
-      return end;
-    }
-    if (head.status === 101 && (this.#upgrade === '' || head.upgrade.toLowerCase() !== this.#upgrade)) {
-      this.#refuse(RESPONSE_FAULT.unaskedUpgrade);
       return end;
     }
     const next = heads.next - (text.length - head.length);

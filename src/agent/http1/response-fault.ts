@@ -18,6 +18,7 @@ export const RESPONSE_FAULT = {
   lengthNotAllowed: 'http1.content_length_not_allowed',
   codingNotAllowed: 'http1.transfer_encoding_not_allowed',
   unaskedUpgrade: 'response_upgrade_not_requested',
+  webSocketAccept: 'response_websocket_accept',
   chunks: 'response_chunked_body',
 } as const;
 

@@ -23,7 +23,8 @@ export interface ServerTimeouts {
  * Why a client connection was closed. client: the client closed it; response: it ended with a response; refused: the codec refused a
  * request; idle: no request came; timeout: a request did not arrive in time; unread: the client did not read; discarded: the client
  * kept sending after its response; overload: too many bytes of clients were in memory; upstream: a response broke off; tunnel: a
- * switched protocol ended; handshake: TLS was not established; shutdown: the agent stopped.
+ * switched protocol ended; handshake: TLS was not established; revoked: an exchange, or a TCP connection, is not allowed any longer;
+ * shutdown: the agent stopped.
  */
 export type CloseReason =
   | 'client'
@@ -37,6 +38,7 @@ export type CloseReason =
   | 'upstream'
   | 'tunnel'
   | 'handshake'
+  | 'revoked'
   | 'shutdown';
 
 /** Shared by the connections of one listener. */

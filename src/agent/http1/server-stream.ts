@@ -233,8 +233,8 @@ export class Http1ServerStream implements ServerStream {
     this.#owner.closeSoon('tunnel');
   }
 
-  reset(): void {
-    this.#owner.destroy('upstream');
+  reset(isRevoked: boolean = false): void {
+    this.#owner.destroy(isRevoked ? 'revoked' : 'upstream');
   }
 
   #readBody(buffer: Buffer, start: number, end: number): number {

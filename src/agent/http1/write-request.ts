@@ -10,8 +10,9 @@ const IMPLIES_NO_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', '
 /**
  * Head of the request for the upstream. Its framing is that of `request`, whatever framing fields `head` holds. Connection
  * lists only `upgrade`: any other name in it would make the application drop a header that the policies have evaluated.
+ * @param webSocketKey value of Sec-WebSocket-Key for a client that sends none; `''`: none is added
  */
-export function writeRequestHead(head: ForwardHead, request: StreamRequest): string {
+export function writeRequestHead(head: ForwardHead, request: StreamRequest, webSocketKey: string = ''): string {
   let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.host}\r\n`;
   const { headers } = head;
   let { upgrade } = head;
@@ -22,6 +23,7 @@ export function writeRequestHead(head: ForwardHead, request: StreamRequest): str
     else if (!isFramingField(name)) text += `${name}: ${headers[at + 1] ?? ''}\r\n`;
   }
   if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
+  if (webSocketKey !== '') text += `sec-websocket-key: ${webSocketKey}\r\n`;
   if (request.body < 0) text += 'transfer-encoding: chunked\r\n';
   else if (request.lengthGiven || !IMPLIES_NO_BODY.has(request.method)) text += `content-length: ${request.body}\r\n`;
   return `${text}\r\n`;

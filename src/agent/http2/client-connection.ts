@@ -6,9 +6,11 @@ import type { HeaderList } from '../../http/header-list.ts';
 import type { ForwardHead } from '../../http/heads.ts';
 import type { ClientStream, ClientStreamHandler, StreamRequest, UpstreamFailure } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedSet } from '../../limits/containers.ts';
 import { ConnectRetries } from '../net/connect-retries.ts';
 import type { OutgoingSocket } from '../net/outgoing-socket.ts';
 import { connectSocket, type OutgoingSocketEvents } from '../net/socket-events.ts';
+import { AwaitedTunnel } from './awaited-tunnel.ts';
 import { Http2ClientStream, type Reopen } from './client-stream.ts';
 import { Http2Connection } from './connection.ts';
 import { H2_ERROR, type H2Error, LARGEST_WINDOW, PREFACE, SETTING } from './frames.ts';
@@ -49,6 +51,8 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
   #isConnected = false;
   #isClosed = false;
   #nextStreamId = 1;
+  /** Requests for tunnels that wait for the settings of the application; undefined: none did. */
+  #awaited: BoundedSet<AwaitedTunnel> | undefined;
   /** Why the connection failed, for the streams that end with it. */
   #fault = '';
 
@@ -77,11 +81,17 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
 
   /** Starts an exchange by sending its head. @param reopen see {@link Reopen} */
   open(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler, reopen: Reopen): ClientStream {
+    return head.upgrade !== '' && !this.peer.isKnown
+      ? this.#await(new AwaitedTunnel(head, request, handler))
+      : this.#open(head, request, handler, reopen);
+  }
+
+  #open(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler, reopen: Reopen): ClientStream {
     if (this.#isConnected) this.deadlineMs = 0;
     const id = this.#nextStreamId;
     this.#nextStreamId += 2;
     const windows = { send: this.peer.streamWindow, receive: WINDOWS.stream, budget: WAITING_BYTES };
-    const stream = new Http2ClientStream(id, this, windows, { reused: id > 1, reopen });
+    const stream = new Http2ClientStream(id, this, windows, { reused: id > 1, reopen, takesTunnels: this.peer.enablesConnect });
     this.addStream(stream);
     stream.begin(head, request, handler);
     return stream;
@@ -89,7 +99,7 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
 
   /** The deadline has passed: it was not established in time, or idle for too long. */
   expire(): void {
-    if (this.#isConnected) this.#end(H2_ERROR.none);
+    if (this.#isConnected && !this.#isAwaited) this.#end(H2_ERROR.none);
     else this.#drop('timeout');
   }
 
@@ -165,6 +175,7 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
 
   protected override onPeerSettings(): void {
     this.#owner.knownStreams = Math.max(1, Math.min(this.peer.maxStreams, MAX_STREAMS));
+    for (const tunnel of this.#takeAwaited()) tunnel.start((head, request, handler) => this.#open(head, request, handler, undefined));
   }
 
   protected override onGoaway(lastStreamId: number): void {
@@ -192,13 +203,33 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
       this.#isConnected = true;
       this.deadlineMs = 0;
       this.flushOutput();
-      if (this.streamCount === 0) this.#owner.onConnectionIdle(this);
+      if (this.#isAwaited) this.#owner.onConnecting(this);
+      else if (this.streamCount === 0) this.#owner.onConnectionIdle(this);
     });
     return socket;
   }
 
   #reconnect(): void {
     this.#socket = this.#connect();
+  }
+
+  /** Requests wait for the settings of the application. */
+  get #isAwaited(): boolean {
+    return this.#awaited !== undefined && this.#awaited.size > 0;
+  }
+
+  #await(tunnel: AwaitedTunnel): AwaitedTunnel {
+    this.#awaited ??= new BoundedSet(LIMITS.upstreamStreams);
+    if (this.#isConnected && !this.#isAwaited) this.#owner.onConnecting(this);
+    // The caller has no stream yet that could fail.
+    if (!this.#awaited.add(tunnel)) queueMicrotask(() => tunnel.fail('refused', ''));
+    return tunnel;
+  }
+
+  #takeAwaited(): Iterable<AwaitedTunnel> {
+    const awaited = this.#awaited ?? [];
+    this.#awaited = undefined;
+    return awaited;
   }
 
   /** Closes the connection in good order. */
@@ -219,6 +250,7 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
       this.onStreamOver(stream);
       stream.fail(failure, this.#fault, undefined);
     }
+    for (const tunnel of this.#takeAwaited()) tunnel.fail(failure, this.#fault);
     if (this.#retries.cancel()) this.#owner.onConnectionClosed(this);
     else this.#socket.destroy();
   }

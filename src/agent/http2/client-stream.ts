@@ -14,12 +14,20 @@ import {
 } from '../../http/stream.ts';
 import { H2_ERROR, type H2Error } from './frames.ts';
 import { areTrailers } from './message-fields.ts';
-import { parseResponseHead, RESPONSE_FAULT } from './response-head.ts';
+import { parseResponseHead, RESPONSE_FAULT, switchedHead } from './response-head.ts';
 import { Http2Stream, type StreamOwner, type StreamWindows } from './stream.ts';
 import { encodeRequest } from './write-request.ts';
 
 /** Opens a stream again that the application has not processed; undefined: it was opened again once already. */
 export type Reopen = ((head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler) => ClientStream) | undefined;
+
+/** What its connection knows of a new stream. */
+export interface ClientStreamOptions {
+  readonly reused: boolean;
+  readonly reopen: Reopen;
+  /** The application has announced RFC 8441. */
+  readonly takesTunnels: boolean;
+}
 
 /** What is needed to open the stream again. */
 interface Opening {
@@ -37,6 +45,11 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   /** Takes the place of this stream, which the application has not processed. */
   #successor: ClientStream | undefined;
   #method = '';
+  readonly #takesTunnels: boolean;
+  /** Headers of a request for a tunnel until it is answered. */
+  #asked: HeaderList | undefined;
+  /** The application has accepted the tunnel. */
+  #isTunnel = false;
   #hasHead = false;
   /** Bytes of the response that are to come; {@link UNKNOWN_LENGTH}: not announced. */
   #remaining: BodyLength = 0;
@@ -44,17 +57,18 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   #endDelivered = false;
   #trailers: HeaderList | undefined;
 
-  constructor(id: number, owner: StreamOwner, windows: StreamWindows, options: { readonly reused: boolean; readonly reopen: Reopen }) {
+  constructor(id: number, owner: StreamOwner, windows: StreamWindows, options: ClientStreamOptions) {
     super(id, owner, windows);
     this.reused = options.reused;
     this.#reopen = options.reopen;
+    this.#takesTunnels = options.takesTunnels;
   }
 
   /** Sends the head of the request. */
   begin(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler): void {
     this.#handler = handler;
     this.#method = request.method;
-    if (head.upgrade !== '') {
+    if (head.upgrade !== '' && !this.#takesTunnels) {
       queueMicrotask(() => {
         this.owner.onStreamOver(this);
         this.fail('protocol', RESPONSE_FAULT.upgrade, undefined);
@@ -63,13 +77,14 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
     }
     if (this.#reopen !== undefined) this.#opening = { head, request };
     this.owner.writeBlock(this, (out) => encodeRequest(out, head, request));
-    if (request.body === 0) this.endOutput(undefined);
+    if (head.upgrade !== '') this.#asked = head.headers;
+    else if (request.body === 0) this.endOutput(undefined);
   }
 
   /** Takes a header block: a head, or trailers. */
   receiveFields(fields: HeaderList, endStream: boolean): void {
     if (this.#hasHead) {
-      if (!endStream || !areTrailers(fields)) this.refuse(RESPONSE_FAULT.messaging);
+      if (!endStream || this.#isTunnel || !areTrailers(fields)) this.refuse(RESPONSE_FAULT.messaging);
       else this.endRemote(fields);
       return;
     }
@@ -85,8 +100,10 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
       return;
     }
     this.#hasHead = true;
-    this.#remaining = head.body;
-    this.#handler?.onResponseHead(head);
+    this.#isTunnel = this.#asked !== undefined && head.status === 200;
+    this.#remaining = this.#isTunnel ? UNKNOWN_LENGTH : head.body;
+    this.#handler?.onResponseHead(this.#isTunnel ? switchedHead(head, this.#asked ?? []) : head);
+    this.#asked = undefined;
     if (endStream) this.endRemote(undefined);
   }
 
@@ -216,7 +233,9 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   }
 
   protected onOutputEnded(): void {
-    if (this.isRemoteEnded && this.#endDelivered) this.owner.onStreamOver(this);
+    if (!this.isRemoteEnded || !this.#endDelivered) return;
+    this.owner.onStreamOver(this);
+    if (this.#isTunnel) queueMicrotask(() => this.fail('termination', '', undefined));
   }
 
   private endRemote(trailers: HeaderList | undefined): void {
@@ -234,6 +253,11 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
     if (!this.isRemoteEnded || this.#endDelivered || this.isPaused) return;
     this.#endDelivered = true;
     const handler = this.#handler;
+    if (this.#isTunnel) {
+      handler?.onResponseEnd();
+      if (this.isLocalEnded && !this.isOver) this.onOutputEnded();
+      return;
+    }
     this.#handler = undefined;
     handler?.onResponseEnd(this.#trailers);
     if (this.isOver) return;

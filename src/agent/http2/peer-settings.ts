@@ -11,6 +11,8 @@ export class PeerSettings {
   isKnown = false;
   /** Initial window of a stream. */
   streamWindow: number = DEFAULT_WINDOW;
+  /** Requests may be sent with `:protocol`. */
+  enablesConnect = false;
   /** Most streams that we may open. */
   maxStreams: number = LARGEST_WINDOW;
 
@@ -37,6 +39,11 @@ export class PeerSettings {
         return value > LARGEST_WINDOW ? H2_ERROR.flowControl : H2_ERROR.none;
       case SETTING.maxFrameSize:
         return value < PAYLOAD_BYTES || value > LARGEST_FRAME_SIZE ? H2_ERROR.protocol : H2_ERROR.none;
+      case SETTING.enableConnectProtocol:
+        // It is not taken back (RFC 8441 section 3).
+        if (value > 1 || (value === 0 && this.enablesConnect)) return H2_ERROR.protocol;
+        this.enablesConnect = value === 1;
+        return H2_ERROR.none;
       default:
         return H2_ERROR.none;
     }

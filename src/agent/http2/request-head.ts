@@ -1,6 +1,6 @@
 /*
  * Turns the fields of a header block into the head of a request (RFC 9113 section 8.3.1). What Envoy's codec refuses is malformed: the request is
- * not answered, and its connection ends.
+ * not answered, and its connection ends. An extended CONNECT (RFC 8441) becomes the GET with Upgrade and Connection that Envoy makes of it.
  */
 import { isToken } from '../../http/field-syntax.ts';
 import type { HeaderList } from '../../http/header-list.ts';
@@ -12,6 +12,8 @@ import { isForbiddenField, NO_LENGTH, readContentLength } from './message-fields
 export interface Http2Request extends StreamRequest {
   /** `Expect: 100-continue` was sent. */
   readonly expectContinue: boolean;
+  /** An extended CONNECT: what follows the head are bytes of the protocol that it asks for. */
+  readonly isTunnel: boolean;
 }
 
 /** What the fields have said so far. */
@@ -20,6 +22,7 @@ interface Walk {
   scheme: string | undefined;
   path: string | undefined;
   authority: string | undefined;
+  protocol: string | undefined;
   host: string | undefined;
   contentLength: number;
   expectContinue: boolean;
@@ -42,6 +45,7 @@ export function parseRequestHead(fields: HeaderList, endStream: boolean): Http2R
     scheme: undefined,
     path: undefined,
     authority: undefined,
+    protocol: undefined,
     host: undefined,
     contentLength: NO_LENGTH,
     expectContinue: false,
@@ -54,8 +58,9 @@ export function parseRequestHead(fields: HeaderList, endStream: boolean): Http2R
     if (!takePseudo(walk, fields[at] as string, fields[at + 1] as string)) return undefined;
   }
   for (; at < fields.length; at += 2) if (!takeField(walk, fields[at] as string, fields[at + 1] as string)) return undefined;
-  const { method, contentLength } = walk;
+  const { method, contentLength, protocol } = walk;
   if (method === undefined || !isToken(method, 0, method.length) || !hasValidTarget(walk, method)) return undefined;
+  if (protocol !== undefined) return tunnelRequest(walk, protocol);
   // A length without a body; the other way round the body is compared with it as it arrives.
   if (endStream && contentLength > 0) return undefined;
   const body = endStream ? 0 : contentLength === NO_LENGTH ? UNKNOWN_LENGTH : contentLength;
@@ -73,8 +78,28 @@ export function parseRequestHead(fields: HeaderList, endStream: boolean): Http2R
     clientRequestId: requestId,
     grpcTimeout,
     expectContinue,
+    isTunnel: false,
   };
   return authority === undefined ? request : { ...request, authority };
+}
+
+/** Whether the stream has ended does not matter: this is no body. */
+function tunnelRequest({ path = '', authority = '', scheme = '', contentLength, headers, ...walk }: Walk, protocol: string): Http2Request {
+  return {
+    version: '2',
+    method: 'GET',
+    target: path,
+    scheme,
+    authority,
+    headers: [...headers, 'upgrade', protocol, 'connection', 'upgrade'],
+    hasBody: contentLength > 0,
+    body: Math.max(0, contentLength),
+    lengthGiven: false,
+    clientRequestId: walk.requestId,
+    grpcTimeout: walk.grpcTimeout,
+    expectContinue: false,
+    isTunnel: true,
+  };
 }
 
 /** @returns false: the name is not one of a request, or stands twice */
@@ -96,16 +121,26 @@ function takePseudo(walk: Walk, name: string, value: string): boolean {
       if (walk.authority !== undefined) return false;
       walk.authority = value;
       return true;
+    case ':protocol':
+      if (walk.protocol !== undefined) return false;
+      walk.protocol = value;
+      return true;
     default:
       return false;
   }
 }
 
-/** CONNECT has an authority alone; every other request has all but the authority, which Host may replace. */
-function hasValidTarget({ scheme, path, authority, host }: Walk, method: string): boolean {
+/**
+ * CONNECT has an authority alone, and with a protocol all of a request; every other request has all but the authority, which Host may replace,
+ * and no protocol.
+ */
+function hasValidTarget({ scheme, path, authority, host, protocol }: Walk, method: string): boolean {
   const hosted = authority ?? host;
   if (hosted === undefined || !AUTHORITY.test(hosted)) return false;
-  if (method === 'CONNECT') return scheme === undefined && path === undefined && authority !== undefined;
+  if (method !== 'CONNECT') {
+    if (protocol !== undefined) return false;
+  } else if (authority === undefined || protocol === '') return false;
+  else if (protocol === undefined) return scheme === undefined && path === undefined;
   if (scheme === undefined || !SCHEME.test(scheme) || path === undefined || INVALID_IN_PATH.test(path)) return false;
   return path.charCodeAt(0) === 0x2f || (path === '*' && method === 'OPTIONS');
 }

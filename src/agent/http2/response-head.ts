@@ -2,9 +2,9 @@
  * Turns the fields of a header block into the head of a response (RFC 9113 section 8.3.2).
  */
 
-import type { HeaderList } from '../../http/header-list.ts';
-import { removeHeadersWhere } from '../../http/header-list.ts';
+import { firstHeader, type HeaderList, removeHeadersWhere } from '../../http/header-list.ts';
 import { type BodyLength, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
+import { webSocketAccept } from '../../http/web-socket-key.ts';
 import { isForbiddenField, NO_LENGTH, readContentLength } from './message-fields.ts';
 
 /** Why a response is refused; in response code details. */
@@ -14,7 +14,7 @@ export const RESPONSE_FAULT = {
   tooManyHeaders: 'http2.too_many_headers',
   messaging: 'http2.violation.of.messaging.rule',
   contentLength: 'response_content_length',
-  /** The request asks for an upgrade, which the agent does not send over HTTP/2. */
+  /** The request asks for an upgrade, and the application has not announced RFC 8441. */
   upgrade: 'http2_upstream_without_upgrade',
   unaskedUpgrade: 'response_upgrade_not_requested',
 } as const;
@@ -55,6 +55,17 @@ export function parseResponseHead(fields: HeaderList, method: string, endStream:
   const body = bodyOf(status, method, length);
   if (endStream && body > 0) return RESPONSE_FAULT.contentLength;
   return { status, reason: '', headers, body: endStream ? 0 : body };
+}
+
+/** The response that accepts an extended CONNECT as the one that accepts an upgrade (RFC 8441 section 5). */
+export function switchedHead(head: ResponseHead, requestHeaders: HeaderList): ResponseHead {
+  const headers = [...head.headers];
+  removeHeadersWhere(headers, (name) => name === 'content-length');
+  const key = firstHeader(requestHeaders, 'sec-websocket-key');
+  // A client that speaks HTTP/1.1 waits for it.
+  if (key !== undefined && firstHeader(headers, 'sec-websocket-accept') === undefined)
+    headers.push('sec-websocket-accept', webSocketAccept(key));
+  return { status: 101, reason: 'Switching Protocols', headers, body: 0 };
 }
 
 function bodyOf(status: number, method: string, length: number): BodyLength {

@@ -13,27 +13,16 @@ import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
 import { HEADERS_TOO_LARGE, MALFORMED, TOO_MANY_HEADERS } from './codec-replies.ts';
 import { Http2Connection } from './connection.ts';
 import { FrameDeadline } from './frame-deadline.ts';
-import { H2_ERROR, type H2Error, LARGEST_WINDOW, SETTING } from './frames.ts';
+import { H2_ERROR, type H2Error, LARGEST_WINDOW } from './frames.ts';
 import { areTrailers } from './message-fields.ts';
 import { parseRequestHead } from './request-head.ts';
 import { ResetRate } from './reset-rate.ts';
 import type { Http2CloseReason, Http2ServerHost } from './server-host.ts';
+import { HEAD_LIMITS, MAX_STREAMS, SETTINGS, WINDOWS } from './server-settings.ts';
 import { Http2ServerStream } from './server-stream.ts';
 import { type Http2Stream, REQUEST_BYTES } from './stream.ts';
 import { releaseStream, takeStream } from './stream-shares.ts';
 
-const WINDOWS = {
-  stream: LIMITS.clientStreamWindow.value,
-  connection: LIMITS.clientConnectionWindow.value,
-  held: LIMITS.connectionHeldBytes.value,
-};
-const HEAD_LIMITS = { listBytes: LIMITS.requestHeadBytes.value, fields: LIMITS.requestHeaders.value };
-const MAX_STREAMS = LIMITS.connectionStreams.value;
-const SETTINGS = [
-  [SETTING.maxConcurrentStreams, MAX_STREAMS],
-  [SETTING.initialWindowSize, WINDOWS.stream],
-  [SETTING.maxHeaderListSize, HEAD_LIMITS.listBytes],
-] as const;
 const REQUESTS_PER_TURN = LIMITS.requestsPerTurn.value;
 
 /** open: requests are served; draining: GOAWAY was sent; drain: this side is closed, input is discarded. */
@@ -92,6 +81,7 @@ export class Http2ServerConnection extends Http2Connection implements SocketEven
   shutDown(): void {
     this.#reason ??= 'shutdown';
     this.#refuseMore();
+    for (const stream of this.allStreams() as IterableIterator<Http2ServerStream>) stream.shutDown();
   }
 
   /** Drops the connection. */
@@ -183,7 +173,9 @@ export class Http2ServerConnection extends Http2Connection implements SocketEven
   }
 
   protected onMoreFields(stream: Http2Stream, fields: HeaderList, endStream: boolean): void {
-    if (endStream && areTrailers(fields)) this.endRemote(stream, fields);
+    // RFC 9113 section 8.5.
+    if ((stream as Http2ServerStream).isTunnel) this.resetStream(stream, H2_ERROR.protocol);
+    else if (endStream && areTrailers(fields)) this.endRemote(stream, fields);
     else this.onMalformed(stream.id);
   }
 

@@ -16,32 +16,32 @@ import { LENGTH_MISMATCH, OVERLOADED, REQUEST_TIMEOUT } from './codec-replies.ts
 import { H2_ERROR, type H2Error } from './frames.ts';
 import type { Http2Request } from './request-head.ts';
 import type { Http2ServerHost } from './server-host.ts';
-import { Http2Stream, type StreamOwner, type StreamWindows } from './stream.ts';
-import { encodeInterim, encodeReply, encodeResponse } from './write-response.ts';
+import { Http2ServerResponse } from './server-response.ts';
+import type { StreamOwner, StreamWindows } from './stream.ts';
+
+const HALF_CLOSED_MS = LIMITS.halfClosedTunnelTime.value;
 
 /**
- * held: nothing more is wanted of the request; prefix: the handler wants bytes of the body first; body: the body passes; over: the handler
- * has no request any longer.
+ * held: nothing more is wanted of the request; prefix: the handler wants bytes of the body first; body: the body passes; tunnel: protocol
+ * switched; over: the handler has no request any longer.
  */
-type Phase = 'held' | 'prefix' | 'body' | 'over';
+type Phase = 'held' | 'prefix' | 'body' | 'tunnel' | 'over';
 
 /** Made by its connection for each request. */
-export class Http2ServerStream extends Http2Stream implements ServerStream {
+export class Http2ServerStream extends Http2ServerResponse implements ServerStream {
   readonly connection: ConnectionFacts;
   startMs = 0;
-  /** Monotonic milliseconds after which the wait for a body is over; 0: none. */
+  /** The request is an extended CONNECT: DATA is all that may follow. */
+  isTunnel = false;
+  /** Monotonic milliseconds after which the wait for a body, or for the end of a tunnel, is over; 0: none. */
   #deadlineMs = 0;
   readonly #handler: ServerStreamHandler;
-  readonly #host: Http2ServerHost;
   #phase: Phase = 'held';
   #wanted = 0;
   /** Bytes of the body that are to come; {@link UNKNOWN_LENGTH}: not announced. */
   #remaining: BodyLength = 0;
-  #isHead = false;
   /** What the codec refuses is not answered. */
   #isRefused = false;
-  #expectsContinue = false;
-  #wasContinued = false;
   /** The end of the body was delivered. */
   #endDelivered = false;
   #trailers: HeaderList | undefined;
@@ -49,9 +49,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   #announced: Http2Request | undefined;
 
   constructor(id: number, owner: StreamOwner & { readonly facts: ConnectionFacts }, host: Http2ServerHost, windows: StreamWindows) {
-    super(id, owner, windows);
+    super(id, owner, host, windows);
     this.connection = owner.facts;
-    this.#host = host;
     this.#handler = host.createHandler(this);
   }
 
@@ -59,14 +58,15 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   begin(request: Http2Request, endStream: boolean): void {
     this.startMs = this.owner.nowMs();
     this.isRemoteEnded = endStream;
-    this.#remaining = request.body;
-    this.#isHead = request.method === 'HEAD';
-    this.#expectsContinue = request.expectContinue;
-    if (endStream || request.body !== 0) this.#handler.onRequestHead(request);
+    this.isTunnel = request.isTunnel;
+    this.#remaining = request.isTunnel ? UNKNOWN_LENGTH : request.body;
+    this.isHead = request.method === 'HEAD';
+    this.expectsContinue = request.expectContinue;
+    if (endStream || request.body !== 0 || request.isTunnel) this.#handler.onRequestHead(request);
     else {
       // It says that it has no body, and is forwarded as complete when it is.
       this.#announced = request;
-      this.#deadlineMs = this.startMs + this.#host.timeouts.bodyTimeoutMs;
+      this.#deadlineMs = this.startMs + this.host.timeouts.bodyTimeoutMs;
     }
   }
 
@@ -86,7 +86,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   sweep(nowMs: number, unreadTimeoutMs: number): boolean {
     if (this.#deadlineMs !== 0 && this.#deadlineMs <= nowMs) {
       this.#deadlineMs = 0;
-      this.#handler.onRequestFault(REQUEST_TIMEOUT);
+      if (this.#phase === 'tunnel') this.abort(this.isLocalEnded ? H2_ERROR.none : H2_ERROR.cancel);
+      else this.#handler.onRequestFault(REQUEST_TIMEOUT);
     } else if (this.blockedSinceMs !== 0 && nowMs - this.blockedSinceMs >= unreadTimeoutMs) {
       LIMITS.unreadOutputTime.hit();
       return false;
@@ -129,12 +130,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   readPrefix(bytes: number): void {
     this.#phase = 'prefix';
     this.#wanted = bytes;
-    if (this.#expectsContinue && !this.isRemoteEnded) {
-      this.#expectsContinue = false;
-      this.#wasContinued = true;
-      this.owner.writeBlock(this, (out) => encodeInterim(out, { status: 100, headers: [] }));
-    }
-    this.#deadlineMs = this.owner.nowMs() + this.#host.timeouts.bodyTimeoutMs;
+    this.sendContinue();
+    this.#deadlineMs = this.owner.nowMs() + this.host.timeouts.bodyTimeoutMs;
     this.deliverHeld();
     this.#checkPrefix();
   }
@@ -146,70 +143,62 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   awaitUpgrade(): void {
-    // No request over HTTP/2 asks for an upgrade.
+    // What the client sends is held, as far as its window allows.
   }
 
-  sendInterim(head: ResponseHead): void {
-    if (head.status === 100) {
-      if (this.#wasContinued) return;
-      this.#wasContinued = true;
-      this.#expectsContinue = false;
-    }
-    this.owner.writeBlock(this, (out) => encodeInterim(out, head));
+  switchProtocols(head: ResponseHead): void {
+    this.#phase = 'tunnel';
+    this.sendSwitched(head);
+    this.#deliverTunnel();
   }
 
-  sendHead(head: ResponseHead): void {
-    this.owner.writeBlock(this, (out) => encodeResponse(out, head, this.#host.date));
-  }
-
-  switchProtocols(): void {
-    this.reset();
-  }
-
-  sendData(buffer: Buffer, start: number, end: number): void {
-    if (end > start) this.send(buffer, start, end);
+  /** The agent stops. */
+  shutDown(): void {
+    if (this.#phase === 'tunnel') this.#handler.onShutdown();
   }
 
   end(trailers?: HeaderList): void {
+    if (this.#phase === 'tunnel') {
+      this.endOutput(undefined);
+      return;
+    }
     this.#over();
     this.endOutput(trailers);
   }
 
   reply(reply: LocalReply): void {
     this.#over();
-    if (this.#isRefused) return;
-    const body = reply.bytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bytes);
-    this.owner.writeBlock(this, (out) => encodeReply(out, reply, body.length, this.#host.date));
-    if (body.length > 0 && !this.#isHead) this.send(body, 0, body.length);
-    this.endOutput(undefined);
-  }
-
-  flush(): boolean {
-    return this.keepsUp();
+    if (!this.#isRefused) this.sendReply(reply);
   }
 
   pause(): void {
     this.isPaused = true;
+    if (this.#phase === 'tunnel') this.#deadlineMs = this.owner.nowMs() + this.host.timeouts.bodyTimeoutMs;
   }
 
   resume(): void {
     this.isPaused = false;
+    if (this.#phase === 'tunnel') {
+      this.#deadlineMs = this.isLocalEnded ? this.#halfClosed() : 0;
+      this.#deliverTunnel();
+    }
     if (this.#phase !== 'body') return;
     this.deliverHeld();
     this.#deliverEnd();
     if (this.#phase === 'body') this.#handler.onRequestFlush();
   }
 
-  close(): void {
-    this.end();
+  close(isCut: boolean = false): void {
+    if (isCut && this.#phase === 'tunnel') this.abort(H2_ERROR.cancel);
+    else this.end();
   }
 
-  reset(): void {
-    this.abort(H2_ERROR.internal);
+  reset(isRevoked: boolean = false): void {
+    this.abort(isRevoked ? H2_ERROR.cancel : H2_ERROR.internal);
   }
 
   protected get wantsData(): boolean {
-    return this.#phase === 'body' && !this.isPaused;
+    return (this.#phase === 'body' || this.#phase === 'tunnel') && !this.isPaused;
   }
 
   protected get creditsHeldData(): boolean {
@@ -217,13 +206,13 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   protected deliver(buffer: Buffer, start: number, end: number): void {
-    this.#expectsContinue = false;
+    this.expectsContinue = false;
     this.#handler.onRequestData(buffer, start, end);
   }
 
   protected heldMore(): void {
     if (this.#phase !== 'prefix') return;
-    this.#deadlineMs = this.owner.nowMs() + this.#host.timeouts.bodyTimeoutMs;
+    this.#deadlineMs = this.owner.nowMs() + this.host.timeouts.bodyTimeoutMs;
     this.#checkPrefix();
   }
 
@@ -242,6 +231,10 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   protected onOutputEnded(): void {
+    if (this.#phase === 'tunnel') {
+      this.#tunnelEnded(this.#endDelivered);
+      return;
+    }
     // The rest of the request is not wanted (RFC 9113 section 8.1).
     if (this.isRemoteEnded) this.owner.onStreamOver(this);
     else this.owner.writeReset(this, H2_ERROR.none);
@@ -263,6 +256,26 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     if (!this.isRemoteEnded || this.#endDelivered || !this.wantsData) return;
     this.#endDelivered = true;
     this.#handler.onRequestEnd(this.#trailers);
+    if (this.#phase === 'tunnel') this.#tunnelEnded(this.isLocalEnded);
+  }
+
+  /** Delivers what was held for a tunnel. */
+  #deliverTunnel(): void {
+    this.deliverHeld();
+    this.#deliverEnd();
+    if (this.#phase === 'tunnel') this.#handler.onRequestFlush();
+  }
+
+  /** One side of a tunnel has ended. @param isOther the other side, too */
+  #tunnelEnded(isOther: boolean): void {
+    if (isOther) {
+      this.owner.onStreamOver(this);
+      queueMicrotask(() => this.receiveReset());
+    } else this.#deadlineMs = this.#halfClosed();
+  }
+
+  #halfClosed(): number {
+    return this.owner.nowMs() + HALF_CLOSED_MS;
   }
 
   #checkPrefix(): void {

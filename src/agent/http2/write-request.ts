@@ -7,10 +7,11 @@ import type { ByteWriter } from './hpack/byte-writer.ts';
 import { encodeField } from './hpack/encode.ts';
 import { isForbiddenField } from './message-fields.ts';
 
-/** Its length is that of `request`, whatever `head` says; fields of an HTTP/1.1 connection are left out. */
+/** An upgrade becomes an extended CONNECT (RFC 8441). Its length is that of `request`, whatever `head` says; fields of an HTTP/1.1 connection are left out. */
 export function encodeRequest(out: ByteWriter, head: ForwardHead, request: StreamRequest): void {
   const { headers } = head;
-  encodeField(out, ':method', head.method);
+  encodeField(out, ':method', head.upgrade === '' ? head.method : 'CONNECT');
+  if (head.upgrade !== '') encodeField(out, ':protocol', head.upgrade);
   encodeField(out, ':scheme', request.scheme ?? 'http');
   encodeField(out, ':path', head.target);
   encodeField(out, ':authority', head.host);

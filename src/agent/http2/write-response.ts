@@ -23,6 +23,11 @@ export function encodeResponse(out: ByteWriter, head: ResponseHead, date: HttpDa
   encodeField(out, 'server', SERVER);
 }
 
+/** Head of the response that accepts an extended CONNECT, made of the one that accepts an upgrade (RFC 8441 section 5). */
+export function encodeSwitched(out: ByteWriter, head: ResponseHead, date: HttpDate): void {
+  encodeResponse(out, { ...head, status: 200 }, date);
+}
+
 /** Head of an interim response (1xx other than 101). */
 export function encodeInterim(out: ByteWriter, { status, headers }: Pick<ResponseHead, 'status' | 'headers'>): void {
   encodeField(out, ':status', String(status));

@@ -28,7 +28,7 @@ export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number =
     `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
     `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
     `,"client.address":${quote(record.sourceIp)}${clientFields(record)}${tlsFields(record.tls)},"request_id":${quote(record.requestId)}` +
-    `${record.protocol === '2' ? HTTP2 : ''},"details":${quote(record.details)}${ruleFields(verdict)}` +
+    `${record.protocol === '2' ? HTTP2 : ''},"details":${quote(record.details)}${revokedField(record)}${ruleFields(verdict)}` +
     `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
   );
 }
@@ -44,7 +44,7 @@ export function connectionLine(record: TcpRecord, clock: Clock): string {
     `,"network.transport":"tcp","server.address":${quote(facts.destinationIp)},"server.port":${facts.destinationPort}${serverNameField(sni)}` +
     `${version}${identity},"client.address":${quote(facts.sourceIp)},"duration_ms":${(clock.nowMs() - record.startMs).toFixed(3)}` +
     `,"received_bytes":${record.received},"sent_bytes":${record.sent},"details":${quote(record.details)}` +
-    `${ruleFields({ decision, customRule })},"digest":"${record.digest}"}\n`
+    `${revokedField(record)}${ruleFields({ decision, customRule })},"digest":"${record.digest}"}\n`
   );
 }
 
@@ -56,6 +56,11 @@ function tlsFields(tls: ExchangeRecord['tls']): string {
 
 function serverNameField(name: string): string {
   return name === '' ? '' : `,"tls.client.server_name":${quote(name)}`;
+}
+
+/** Why what was allowed at first is not allowed any longer. */
+function revokedField({ revoked }: Pick<ExchangeRecord | TcpRecord, 'revoked'>): string {
+  return revoked === undefined ? '' : `,"revoked":"${revoked}"`;
 }
 
 /** What is known of the client besides its address, where it differs from an ordinary client. */

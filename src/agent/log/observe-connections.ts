@@ -13,6 +13,7 @@ export function observeConnections(metrics: AgentMetrics, accessLog: AccessLog |
       metrics.onTcpConnection(record.outcome, causeOf(record));
       metrics.onTcpBytes(record.received, record.sent);
       countPolicies(metrics, record);
+      if (record.revoked !== undefined) metrics.onRevoked(record.revoked);
       if (record.details.startsWith('upstream_')) metrics.onUpstreamFailure();
       accessLog?.addConnection(record);
     },

@@ -19,6 +19,7 @@ export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | u
       if (record.evaluatedMs !== 0) metrics.onDecisionSeconds((record.evaluatedMs - record.startMs) / 1000);
       if (record.startMs !== 0) metrics.onExchangeSeconds((endMs - record.startMs) / 1000);
       metrics.onResponse(Math.floor(record.status / 100));
+      if (record.revoked !== undefined) metrics.onRevoked(record.revoked);
       if (record.details.startsWith('upstream_')) metrics.onUpstreamFailure();
       accessLog?.add(record, endMs);
     },

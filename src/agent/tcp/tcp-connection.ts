@@ -8,6 +8,7 @@ import type { ConnectionVerdict } from '../../filters/evaluate-connection.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { startTimer } from '../../limits/timers.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { ActivePolicy, LiveStream } from '../context.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import { ClientOutput } from '../net/client-output.ts';
 import { MessageWriter } from '../net/message-writer.ts';
@@ -29,11 +30,13 @@ const UPSTREAM_FAILED = 'upstream_connection_failure';
 /** first: no byte of the client was forwarded; relay: the verdict allows it. */
 type Phase = 'first' | 'relay';
 
-type TcpVerdict = Pick<TcpRecord, 'outcome' | 'details' | 'decision' | 'customRule' | 'digest'>;
+type TcpVerdict = Pick<TcpRecord, 'outcome' | 'details' | 'decision' | 'customRule' | 'digest' | 'revoked'>;
 
 /** A TCP connection; the listener sweeps its deadlines. */
-export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
+export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStream {
   readonly isPassing = true;
+  /** The TCP rules know no tokens. */
+  readonly expiresAt = 0;
   readonly #host: TcpHost;
   readonly #client: Socket;
   readonly #input: PausedInput;
@@ -67,7 +70,11 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
     this.#output = new ClientOutput(this.#client, () => this.onDrain());
     this.#upstream = upstream;
     if (upstream === undefined) this.#stopTimer = startTimer(LIMITS.firstByteTime, () => this.#onSilence());
-    else upstream.receiver = this;
+    else {
+      upstream.receiver = this;
+      // It was allowed as a silent client, maybe under an earlier policy.
+      this.#evaluateAgain(undefined);
+    }
   }
 
   /** The agent stops; the connection may continue until `destroy`. */
@@ -104,6 +111,17 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
     else if (this.#deadlineMs <= nowMs) this.#expire();
   }
 
+  reevaluate(policy: ActivePolicy | undefined): void {
+    if (policy === undefined) {
+      this.#revoke({ outcome: 'closed', details: this.#host.replyWithoutPolicy().details, digest: '', revoked: 'no-policy' });
+      return;
+    }
+    const verdict = policy.filterChain.evaluateConnection(this.#facts);
+    if (verdict.kind === 'allow') return;
+    const revoked = verdict.kind === 'check' ? 'ext-authz' : 'denied';
+    this.#revoke({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict), revoked });
+  }
+
   onBytes(buffer: Buffer, length: number): void {
     if (this.#phase === 'first') this.#readFirst(buffer, length);
     else if (!this.#input.isPaused) this.#forward(buffer, 0, length);
@@ -127,6 +145,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
   onClose(error: Error | undefined): void {
     this.#clientClosed = true;
     this.#stopTimer?.();
+    this.#host.liveStreams?.delete(this);
     this.#input.close();
     this.#output.release();
     // An end is passed on as one; everything else resets the other side.
@@ -193,8 +212,11 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
 
   /** The client has sent nothing: a server may have to speak first. One that is denied may still send a ClientHello that is allowed. */
   #onSilence(): void {
-    if (this.#host.activePolicy()?.filterChain.evaluateConnection(this.#facts).kind === 'allow') this.#connect();
-    else this.#deadlineMs = this.#host.clock.nowMs() + DENIED_SILENCE_MS;
+    const policy = this.#host.activePolicy();
+    if (policy?.filterChain.evaluateConnection(this.#facts).kind === 'allow') {
+      this.#connect();
+      this.#evaluateAgain(policy);
+    } else this.#deadlineMs = this.#host.clock.nowMs() + DENIED_SILENCE_MS;
   }
 
   /** Evaluates the connection. @returns false: it was refused */
@@ -214,7 +236,19 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver {
     this.#phase = 'relay';
     this.#touch();
     if (this.#upstream === undefined) this.#connect();
+    this.#evaluateAgain(policy);
     return true;
+  }
+
+  /** @param policy has allowed it */
+  #evaluateAgain(policy: ActivePolicy | undefined): void {
+    if (this.#host.liveStreams?.add(this, policy) === false) this.destroy('overload');
+  }
+
+  #revoke(verdict: TcpVerdict): void {
+    this.#verdict = verdict;
+    this.#host.liveStreams?.delete(this);
+    this.destroy('revoked');
   }
 
   #refuse(verdict: TcpVerdict): void {

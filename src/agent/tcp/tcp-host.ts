@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
-import type { ActivePolicy } from '../context.ts';
+import type { ActivePolicy, LiveStreams } from '../context.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import type { TcpConnection } from './tcp-connection.ts';
 import type { TcpObserver } from './tcp-record.ts';
@@ -25,6 +25,8 @@ export interface TcpHost {
   readonly clock: Clock;
   readonly application: { readonly host: string; readonly port: number };
   readonly tcpObserver: TcpObserver;
+  /** Connections that are evaluated again; undefined: none are. */
+  readonly liveStreams: LiveStreams | undefined;
   activePolicy(): ActivePolicy | undefined;
   /** Says why there is no active policy. */
   replyWithoutPolicy(): LocalReply;

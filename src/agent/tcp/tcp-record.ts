@@ -5,6 +5,7 @@
 import type { Decision } from '../../policy/decide/decision.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { Provenance } from '../../policy/model/program.ts';
+import type { RevocationReason } from '../context.ts';
 
 /** Outcome of a TCP connection: that of its verdict, `closed` without an active policy, `none` when it ended before a verdict. */
 export type TcpOutcome = 'allow' | 'deny' | 'closed' | 'none';
@@ -21,6 +22,8 @@ export interface TcpRecord {
   readonly customRule?: Provenance;
   /** Digest of the bundle that decided; `''`: none did. */
   readonly digest: string;
+  /** The connection was allowed, and ended because it was evaluated again. Absent: it was not. */
+  readonly revoked?: RevocationReason;
   /** Monotonic milliseconds. */
   readonly startMs: number;
   /** Bytes from the client to the application. */

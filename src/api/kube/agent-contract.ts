@@ -130,6 +130,8 @@ export const AGENT_ENV = {
   tracesSamplerArg: 'OTEL_TRACES_SAMPLER_ARG',
   /** `on` or `off`. */
   acceptHttp10: 'SALLYPORT_ACCEPT_HTTP10',
+  /** `on` or `off`. */
+  reevaluateStreams: 'SALLYPORT_REEVALUATE_STREAMS',
   /** Version of the injected containers, see {@link RENDERING}; the agent does not read it. */
   rendering: 'SALLYPORT_RENDERING',
   /** JSON: the cluster and its public root keys, see `parseTrustAnchor`; absent: bundles need no signature. */

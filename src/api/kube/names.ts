@@ -34,6 +34,8 @@ export const ACCESS_LOG_ANNOTATION = 'sallyport.dev/access-log';
 export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sample-rate';
 /** Annotation on a pod (template): `on` lets its agent serve clients that speak HTTP/1.0. */
 export const ACCEPT_HTTP10_ANNOTATION = 'sallyport.dev/accept-http10';
+/** Annotation on a pod (template): `on` lets its agent evaluate open streams again when the policy changes and when their token expires. */
+export const REEVALUATE_STREAMS_ANNOTATION = 'sallyport.dev/reevaluate-streams';
 /** Annotation on a pod (template): what the application speaks on all its ports, one of `APP_PROTOCOLS`. */
 export const APP_PROTOCOL_ANNOTATION = 'sallyport.dev/app-protocol';
 /** Annotation on a pod (template): log level of its agent. */

@@ -33,7 +33,7 @@ export function prepareRequest(
   const copied = copyHeaders(raw.headers);
   if (raw.version === '2') joinCookies(copied.headers);
   const request = new PreparedRequest(raw.method, copied.headers);
-  const refused = takeConnectionHeaders(request, copied) ?? takeTarget(request, raw) ?? takeHost(request, raw, copied);
+  const refused = takeConnectionHeaders(request, raw.version, copied) ?? takeTarget(request, raw) ?? takeHost(request, raw, copied);
   if (refused !== undefined) return refused;
   const invalid = checkTargetPath(request, raw, copied);
   if (invalid !== undefined) return invalid;
@@ -56,14 +56,15 @@ export function prepareRequest(
 export function refuseOldVersion(method: string, target: string, headers: readonly string[]): LocalReply {
   const copied = copyHeaders(headers);
   const request = new PreparedRequest(method, copied.headers);
-  return takeConnectionHeaders(request, copied) ?? takeTarget(request, { version: '1.1', method, target }) ?? LOW_VERSION;
+  return takeConnectionHeaders(request, '1.1', copied) ?? takeTarget(request, { version: '1.1', method, target }) ?? LOW_VERSION;
 }
 
-function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): LocalReply | undefined {
+function takeConnectionHeaders(request: PreparedRequest, version: RawRequest['version'], copied: CopiedHeaders): LocalReply | undefined {
   const connection = has(copied, CONNECTION) ? request.header('connection') : undefined;
   if (connection === undefined) return undefined;
   const upgrade = requestedUpgrade(request.header('upgrade'), connection);
-  if (upgrade !== undefined && upgrade !== 'h2c') {
+  // Over HTTP/2 it is a protocol like any other, and refused like any other.
+  if (upgrade !== undefined && (upgrade !== 'h2c' || version === '2')) {
     request.upgrade = upgrade || 'unknown';
     return undefined;
   }

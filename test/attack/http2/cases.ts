@@ -58,6 +58,40 @@ const PSEUDO: readonly Http2Case[] = [
   one('pseudo: upper case', pseudo([':Method', 'GET'], S, P, A)),
 ];
 
+const protocol = (value: string, ...fields: readonly Field[]): readonly Field[] => [
+  ...request({ method: 'CONNECT', path: '/chat' }),
+  [':protocol', value],
+  ...fields,
+];
+const tunnel = (name: string, fields: readonly Field[], ...more: readonly Buffer[]): Http2Case =>
+  one(`protocol: ${name}`, headers(1, fields, OPEN), ...more);
+const PROTOCOL_CASES: readonly Http2Case[] = [
+  ...['h2c', 'bytestream', 'connect-udp', '', 'web socket', 'websocket, h2c', ' websocket', '\xe9'].map((value) =>
+    tunnel(JSON.stringify(value), protocol(value)),
+  ),
+  tunnel('denied path', [...request({ method: 'CONNECT', path: '/admin' }), [':protocol', 'websocket']]),
+  tunnel('denied path, normalized', [...request({ method: 'CONNECT', path: '/x/../admin' }), [':protocol', 'websocket']]),
+  tunnel('denied host', [...request({ method: 'CONNECT', path: '/', authority: 'internal' }), [':protocol', 'websocket']]),
+  tunnel('denied field', protocol('websocket', ['x-block', '1'])),
+  tunnel('denied field, data before the verdict', protocol('websocket', ['x-block', '1']), data(1, 'GET /admin HTTP/1.1\r\n\r\n')),
+  tunnel('upgrade', protocol('websocket', ['upgrade', 'websocket'])),
+  tunnel('connection', protocol('websocket', ['connection', 'upgrade'])),
+  tunnel('twice', protocol('websocket', [':protocol', 'websocket'])),
+  ...[':scheme', ':path', ':authority'].map((name) =>
+    tunnel(
+      `no ${name}`,
+      protocol('websocket').filter(([field]) => field !== name),
+    ),
+  ),
+  tunnel(
+    'host instead of authority',
+    protocol('websocket', ['host', 'a']).filter(([field]) => field !== ':authority'),
+  ),
+  ...[0, 1, 2].map((value) => one(`protocol: setting ${value}`, settings([8, value]), headers(1, request()))),
+  tunnel('path without slash', [...request({ method: 'CONNECT', path: 'chat' }), [':protocol', 'websocket']]),
+  tunnel('path *', [...request({ method: 'CONNECT', path: '*' }), [':protocol', 'websocket']]),
+];
+
 const METHODS = [
   'GET',
   'HEAD',
@@ -376,6 +410,7 @@ const HPACK: readonly Http2Case[] = [
 /** Every case. */
 export const HTTP2_CASES: readonly Http2Case[] = [
   ...PSEUDO,
+  ...PROTOCOL_CASES,
   ...METHOD_CASES,
   ...PATH_CASES,
   ...AUTHORITY_CASES,

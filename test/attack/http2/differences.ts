@@ -61,4 +61,16 @@ export const HTTP2_DIFFERENCES: readonly Http2Difference[] = [
     why: 'The agent ends the connection before the request; Envoy may serve it first.',
     documented: 'http2-control-frames',
   },
+  {
+    cases: ['pseudo: protocol with CONNECT'],
+    differs: ['application'],
+    why: 'Envoy sends no key of a WebSocket, the agent makes one.',
+    documented: 'http2-websocket-key',
+  },
+  {
+    cases: ['protocol: "connect-udp"'],
+    differs: ['status'],
+    why: 'Envoy knows the protocol and has no route for it.',
+    documented: 'http2-connect-protocol',
+  },
 ];

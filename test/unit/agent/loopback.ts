@@ -6,15 +6,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { NOT_READY } from '../../../src/agent/bundles/active-policy.ts';
-import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
+import { type ActivePolicy, type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
+import { ReevaluatedStreams } from '../../../src/agent/exchange/live-streams.ts';
 import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
 import { Listener, type ListenerOptions } from '../../../src/agent/listener/listener.ts';
 import type { TcpRecord } from '../../../src/agent/tcp/tcp-record.ts';
 import type { TlsTermination } from '../../../src/agent/tls/tls-termination.ts';
 import type { AppProtocol } from '../../../src/api/kube/agent-contract.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { type Clock, systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import type { FinalVerdictLog } from '../../../src/filters/verdict.ts';
 import type { RawRequest } from '../../../src/http/heads.ts';
@@ -67,6 +68,10 @@ export interface Stage {
   /** Why connections were closed, in order. */
   readonly closed: readonly CloseReason[];
   readonly listener: Listener;
+  /** Present if streams are evaluated again. */
+  readonly liveStreams: ReevaluatedStreams | undefined;
+  /** Replaces the active policy; undefined: none is active. */
+  activate(filterChain: FilterChain | undefined): void;
   stop(): Promise<void>;
 }
 
@@ -76,6 +81,9 @@ export interface StageOptions {
   readonly notReady?: boolean;
   readonly limits?: Partial<AgentLimits>;
   readonly extAuthz?: ExtAuthzClient | undefined;
+  /** Evaluate streams again; the clock is that of the agent. */
+  readonly reevaluate?: boolean;
+  readonly clock?: Clock;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
   /** Where connections lead; default: to the upstream, which policies see as 10.1.2.3:8080. */
@@ -141,6 +149,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
         digest,
         startMs,
         evaluatedMs,
+        revoked,
       } = record;
       records.push({
         protocol,
@@ -157,6 +166,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
         digest,
         startMs,
         evaluatedMs,
+        revoked,
       });
     },
     onConnectionOpened: () => {
@@ -168,7 +178,13 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     },
     onConnectionRefused: () => {},
   };
-  const policy = { filterChain: options.filterChain ?? stubFilterChain, digest: 'sha256:d' };
+  let policy: ActivePolicy | undefined =
+    options.notReady === true ? undefined : { filterChain: options.filterChain ?? stubFilterChain, digest: 'sha256:d' };
+  let activations = 0;
+  const clock = options.clock ?? systemClock;
+  const evaluations = new EvaluationQueue(clock);
+  const liveStreams =
+    options.reevaluate === true ? new ReevaluatedStreams({ clock, evaluations, activePolicy: () => policy, max: 1000 }) : undefined;
   const listener = new Listener(
     {
       listenHost: '127.0.0.1',
@@ -181,18 +197,19 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
       },
     },
     {
-      activePolicy: () => (options.notReady ? undefined : policy),
+      activePolicy: () => policy,
       replyWithoutPolicy: () => NOT_READY,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       acceptHttp10: options.acceptHttp10 ?? false,
       appProtocolOf: () => options.appProtocol ?? 'client',
-      clock: systemClock,
+      clock,
       date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,
       connections: observer,
       tcpObserver: { onTcpConnection: (record) => tcpRecords.push(record) },
       extAuthz: options.extAuthz,
-      evaluations: new EvaluationQueue(systemClock),
+      evaluations,
+      liveStreams,
       newRequestId: () => 'generated-id',
       ...(options.tls !== undefined && { tls: options.tls }),
     },
@@ -207,6 +224,12 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     connections: () => connections,
     closed,
     listener,
+    liveStreams,
+    activate(filterChain) {
+      activations += 1;
+      policy = filterChain === undefined ? undefined : { filterChain, digest: `sha256:${activations}` };
+      liveStreams?.onPolicyChange();
+    },
     async stop() {
       await listener.stop(0);
       for (const socket of sockets) socket.destroy();

@@ -44,6 +44,7 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
     observer: { onExchange: (record) => records.push(copyOf(record)) },
     extAuthz: options.extAuthz,
     evaluations: options.evaluations ?? new EvaluationQueue(systemClock),
+    liveStreams: undefined,
     newRequestId: () => 'generated-id',
   });
   client.attach(exchange);

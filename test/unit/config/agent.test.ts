@@ -26,6 +26,7 @@ describe('agent configuration', () => {
       accessLog: true,
       accessLogSampleRate: 1,
       acceptHttp10: false,
+      reevaluateStreams: false,
       appProtocols: new Map(),
       drainMs: 10_000,
       maxConnections: 10_000,

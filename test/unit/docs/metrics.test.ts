@@ -70,6 +70,7 @@ const REASONS = allOf<CloseReason>({
   upstream: 0,
   tunnel: 0,
   handshake: 0,
+  revoked: 0,
   shutdown: 0,
 });
 

@@ -44,6 +44,48 @@ describe('the jwt_authn filter', () => {
     expect(verdictOf('reply', filterChain, raw('/d', split)).status).to.equal(403);
   });
 
+  it('reports from when on the request is refused, where it is asked to', async () => {
+    const keys = { source: 'inline', keys: [key.publicKey] };
+    const everybody = allow('a', {});
+    const expiring = bearer(await sign(key, { exp: NOW + 10 }));
+    const reporting = filterChainOf([authentication, everybody], { keys, reportExpiry: true });
+    const { expiresAt = 0 } = verdictOf('forward', reporting, raw('/', expiring));
+
+    expectKind('forward', reporting.evaluate(raw('/', expiring), expiresAt - 1));
+    expectKind('reply', reporting.evaluate(raw('/', expiring), expiresAt));
+    for (const headers of [bearer(token), []]) expect(verdictOf('forward', reporting, raw('/', headers))).to.not.have.property('expiresAt');
+    expect(verdictOf('forward', filterChainOf([authentication, everybody], { keys }), raw('/', expiring))).to.not.have.property(
+      'expiresAt',
+    );
+  });
+
+  it('reports the earliest end where several tokens are required', async () => {
+    const keys = { source: 'inline', keys: [key.publicKey] };
+    const rules = ['x-one', 'x-two'].map((name) => ({
+      issuer: `${ISSUER}/${name}`,
+      jwks: 'unused',
+      fromHeaders: [{ name }],
+      presence: 'REQUIRED',
+    }));
+    const chain = filterChainOf([policy('RequestAuthentication', 'two', { jwtRules: rules }), allow('a', {})], {
+      keys,
+      reportExpiry: true,
+    });
+    const tokenOf = (name: string, exp?: number): Promise<string> =>
+      sign(key, { iss: `${ISSUER}/${name}`, ...(exp !== undefined && { exp }) });
+    const ends = async (one?: number, two?: number): Promise<number | undefined> =>
+      verdictOf('forward', chain, raw('/', ['x-one', await tokenOf('x-one', one), 'x-two', await tokenOf('x-two', two)])).expiresAt;
+    const [early, late] = [await ends(NOW + 10), await ends(NOW + 20)];
+
+    expect(late).to.equal((early ?? 0) + 10);
+    expect([await ends(NOW + 10, NOW + 20), await ends(NOW + 20, NOW + 10), await ends(undefined, NOW + 10)]).to.deep.equal([
+      early,
+      early,
+      early,
+    ]);
+    expect(await ends()).to.equal(undefined);
+  });
+
   it('verifies a token later when asked to, and knows it from then on', async () => {
     const keys = { source: 'inline', keys: [key.publicKey] };
     const options = { keys, deferVerification: true };

@@ -41,6 +41,7 @@ describe('settings of the agent of one pod', () => {
     ['no access log', {}, { 'access-log': 'off' }, { accessLogSampleRate: 0 }, 1],
     ['no access log where it is allowed', { bounds: { accessLogOff: true } }, { 'access-log': 'off' }, { accessLog: 'off' }, 0],
     ['an access log where the installation has none', { accessLog: 'off' }, { 'access-log': 'on' }, { accessLog: 'on' }, 0],
+    ['live streams', {}, { 'reevaluate-streams': 'on' }, { reevaluateStreams: 'on' }, 0],
     ['HTTP/1.0', {}, { 'accept-http10': 'on' }, { acceptHttp10: 'on' }, 0],
     ['a sample rate', {}, { 'access-log-sample-rate': '0.1' }, { accessLogSampleRate: 0.1 }, 0],
     ['a log level', {}, { 'log-level': 'debug' }, { logLevel: 'debug' }, 0],

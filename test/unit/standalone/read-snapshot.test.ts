@@ -37,11 +37,14 @@ describe('readSnapshot', () => {
         listen: { host: '127.0.0.1', port: 0 },
         upstream: { host: '127.0.0.1', port: 8080 },
         acceptHttp10: false,
+        reevaluateStreams: false,
         appProtocol: 'client',
       },
     ]);
     const http10 = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/accept-http10: "on"'));
     expect(http10.guarded[0]?.acceptHttp10).to.equal(true);
+    const again = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/reevaluate-streams: "on"'));
+    expect(again.guarded[0]?.reevaluateStreams).to.equal(true);
     const http2 = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/app-protocol: http2'));
     expect(http2.guarded[0]?.appProtocol).to.equal('http2');
     const wrong = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/app-protocol: udp'));

@@ -25,6 +25,7 @@ describe('agent metrics', () => {
       'sallyport_agent_upstream_failures_total counter',
       'sallyport_agent_connections gauge',
       'sallyport_agent_connections_closed_total counter',
+      'sallyport_agent_streams_revoked_total counter',
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_token_verifications_total counter',

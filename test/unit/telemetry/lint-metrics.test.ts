@@ -70,6 +70,7 @@ describe('promtool finds nothing in the metrics', () => {
     metrics.onResponse(2);
     metrics.onConnectionOpened();
     metrics.onConnectionClosed('client');
+    metrics.onRevoked('denied');
     metrics.onBundle('sha256:a', 1);
     metrics.onBundleRefused('SP_BUNDLE_SCHEMA');
 

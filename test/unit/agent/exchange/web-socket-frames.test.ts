@@ -2,7 +2,7 @@
  * Where frames of a WebSocket end, and the close frames that the agent adds.
  */
 import { expect } from 'chai';
-import { clientClose, SERVER_CLOSE, WebSocketFrames } from '../../../../src/agent/exchange/web-socket-frames.ts';
+import { clientClose, GOING_AWAY, serverClose, WebSocketFrames } from '../../../../src/agent/exchange/web-socket-frames.ts';
 
 function frame(opcode: number, length: number, masked: boolean): Buffer {
   const header = [0x80 | opcode];
@@ -42,7 +42,8 @@ describe('WebSocketFrames', () => {
   });
 
   it('closes with 1001, masked towards the application', () => {
-    expect([...SERVER_CLOSE]).to.deep.equal([0x88, 2, 0x03, 0xe9]);
+    expect([...serverClose(GOING_AWAY)]).to.deep.equal([0x88, 2, 0x03, 0xe9]);
+    expect(serverClose({ code: 1008, reason: 'denied' })).to.deep.equal(Buffer.from('\x88\x08\x03\xf0denied', 'latin1'));
     expect([...clientClose(Buffer.from([1, 2, 3, 4]))]).to.deep.equal([0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]);
   });
 });

@@ -220,3 +220,35 @@ describe('gRPC', () => {
     expect((await unary(SERVICE.unary.path, Buffer.from('after'))).value?.toString()).to.equal('after');
   });
 });
+
+describe('gRPC calls that are not allowed any longer', () => {
+  const denying = httpChain((request) => {
+    const denied = completeReply(textReply(403, 'RBAC: access denied', 'rbac_access_denied_matched_policy[none]'), {
+      grpc: true,
+      isHead: false,
+      close: false,
+    });
+    return { ...denied, log: { ...logOf('deny', request.target, denied.details), isGrpc: true } };
+  });
+
+  it('end with PERMISSION_DENIED behind the messages that came before', async () => {
+    const { server, port } = await startServer();
+    const at = await stage({ application: port, filterChain: chain, appProtocol: 'http2', reevaluate: true });
+    const client = new Client(`127.0.0.1:${at.port}`, credentials.createInsecure());
+    const call = client.makeBidiStreamRequest(SERVICE.chat.path, same, same);
+    const seen: string[] = [];
+    call.on('error', () => {});
+    const ended = new Promise<{ code: number; details: string }>((resolve) => call.on('status', resolve));
+    call.on('data', (part: Buffer) => {
+      seen.push(part.toString());
+      at.activate(denying);
+    });
+    call.write(Buffer.from('message'));
+    const { code, details } = await ended;
+    expect([seen, code, details]).to.deep.equal([['message'], status.PERMISSION_DENIED, 'RBAC: access denied']);
+    expect(at.records.map(({ revoked }) => revoked)).to.deep.equal(['denied']);
+    client.close();
+    server.forceShutdown();
+    await at.stop();
+  });
+});

@@ -56,6 +56,11 @@ describe('access log line', () => {
     });
   });
 
+  it('says why an exchange was revoked', () => {
+    const line = parsed({ status: 101, revoked: 'token-expired', verdict: { ...allowed, outcome: 'unauthenticated' } });
+    expect(line).to.include({ decision: 'unauthenticated', revoked: 'token-expired', 'http.response.status_code': 101 });
+  });
+
   it('names the policy and rule that decided, and what dry runs would have done', () => {
     const source = { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'ap', generation: 2, rule: 1 } as const;
     const rule = { id: 'x', source, from: [], to: [], when: [] };

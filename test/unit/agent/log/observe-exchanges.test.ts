@@ -7,7 +7,7 @@ import type { AgentMetrics } from '../../../../src/telemetry/agent-metrics.ts';
 import { logOf } from '../loopback.ts';
 
 /** Names and arguments of the calls that one exchange makes. */
-function callsOf(verdict: object): readonly (readonly unknown[])[] {
+function callsOf(verdict: object, more: object = {}): readonly (readonly unknown[])[] {
   const calls: (readonly unknown[])[] = [];
   const metrics = new Proxy({} as AgentMetrics, {
     get:
@@ -15,7 +15,7 @@ function callsOf(verdict: object): readonly (readonly unknown[])[] {
       (...values: readonly unknown[]) =>
         void calls.push([name, ...values]),
   });
-  const record = { status: 200, details: '', startMs: 0, evaluatedMs: 0, verdict: { ...logOf('allow'), ...verdict } };
+  const record = { status: 200, details: '', startMs: 0, evaluatedMs: 0, verdict: { ...logOf('allow'), ...verdict }, ...more };
   observeExchanges(metrics, undefined, systemClock).onExchange(record as unknown as ExchangeRecord);
   return calls;
 }
@@ -37,6 +37,19 @@ describe('observeExchanges', () => {
       ['onDryRun', undefined, 'would_deny'],
       ['onDryRun', undefined, 'would_allow'],
     ]);
+  });
+
+  it('counts an exchange that was revoked once, as its second verdict', () => {
+    const calls = callsOf({ outcome: 'deny', decision: { allowed: false, reason: 'deny-rule', rule } }, { revoked: 'denied' });
+
+    expect(calls.filter(([name]) => ['onDecision', 'onPolicyDecision', 'onRevoked'].includes(String(name)))).to.deep.equal([
+      ['onDecision', 'deny', 'deny-rule'],
+      ['onPolicyDecision', source, 'deny'],
+      ['onRevoked', 'denied'],
+    ]);
+    expect(
+      callsOf({ outcome: 'none', details: 'no_policy_for_labels' }, { details: 'no_policy_for_labels', revoked: 'no-policy' }),
+    ).to.deep.include(['onDecision', 'closed', 'no-policy-for-labels']);
   });
 
   it('counts the policy that decided', () => {

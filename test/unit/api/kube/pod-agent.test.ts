@@ -67,6 +67,7 @@ const ANNOTATIONS: Readonly<Record<string, string>> = {
   [names.ACCESS_LOG_ANNOTATION]: 'on',
   [names.ACCESS_LOG_SAMPLE_RATE_ANNOTATION]: '0.5',
   [names.ACCEPT_HTTP10_ANNOTATION]: 'on',
+  [names.REEVALUATE_STREAMS_ANNOTATION]: 'on',
   [names.APP_PROTOCOL_ANNOTATION]: 'http2',
   [names.LOG_LEVEL_ANNOTATION]: 'debug',
   [names.DRAIN_SECONDS_ANNOTATION]: '3',
