@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import type { AgentOptions } from '../../../src/agent/agent-options.ts';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { selectFrom } from '../../support/select-policies.ts';
@@ -224,6 +225,31 @@ describe('agent: requests', () => {
     while (agent.digest() === before) await sleep(2);
     expect(await client.send(request).until((text) => text.includes('denied'))).to.match(/HTTP\/1.1 200[^]*HTTP\/1.1 403/);
     client.socket.destroy();
+  });
+
+  it('ends open streams by the new bundle and at the end of their token, where it is to', async () => {
+    let wallMs = Date.now();
+    app.removeAllListeners('request');
+    app.on('request', (_request: IncomingMessage, response: ServerResponse) => void response.write('event'));
+    await mountVolume(bundleDir, filesOf(compile(authentication)));
+    const agent = await start({ reevaluateStreams: true, clock: { ...systemClock, wallMs: () => wallMs } });
+    const open = async (claims: object): Promise<RawClient> => {
+      const client = new RawClient(agent.ports[0] ?? 0);
+      client.send(`GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${tokenOf(claims)}\r\n\r\n`);
+      await client.until((text) => text.includes('event'));
+      return client;
+    };
+    const expiring = await open({ exp: Math.floor(wallMs / 1000) + 100, groups: ['g1'] });
+    const [kept, denied] = [await open({ groups: ['g1'] }), await open({ groups: ['g2'] })];
+    await mountVolume(bundleDir, filesOf(compile(authentication, group)));
+    await denied.untilClosed();
+    wallMs += 200_000;
+    await expiring.untilClosed();
+
+    expect(kept.closed).to.equal(false);
+    kept.socket.destroy();
+    const revoked = 'sallyport_agent_streams_revoked_total';
+    expect(agent.metrics.text()).to.include(`${revoked}{reason="denied"} 1\n`).and.to.include(`${revoked}{reason="token-expired"} 1\n`);
   });
 });
 
