@@ -43,6 +43,7 @@ export class ReevaluatedStreams implements LiveStreams, EvaluationClient {
   }
 
   add(stream: LiveStream, policy: ActivePolicy | undefined): boolean {
+    this.delete(stream);
     if (policy !== undefined && policy === this.#options.activePolicy()) return this.#allowed.add(stream);
     // The policy has changed since its evaluation began.
     return this.#wait(stream);

@@ -175,7 +175,13 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
 
   protected override onPeerSettings(): void {
     this.#owner.knownStreams = Math.max(1, Math.min(this.peer.maxStreams, MAX_STREAMS));
-    for (const tunnel of this.#takeAwaited()) tunnel.start((head, request, handler) => this.#open(head, request, handler, undefined));
+    if (!this.#isAwaited) return;
+    this.deadlineMs = 0;
+    for (const tunnel of this.#takeAwaited()) {
+      if (this.canOpen) tunnel.start((head, request, handler) => this.#open(head, request, handler, undefined));
+      else tunnel.fail('refused', '');
+    }
+    if (this.streamCount === 0) this.#owner.onConnectionIdle(this);
   }
 
   protected override onGoaway(lastStreamId: number): void {

@@ -16,7 +16,7 @@ const ASPECTS = ['status', 'connection', 'application'] as const;
 const NOT_OBSERVED: Http2Outcome = { status: '', connection: '', application: '' };
 
 describe('attack set over HTTP/2: the agent next to Envoy', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const listed = new Map(HTTP2_DIFFERENCES.flatMap((difference) => difference.cases.map((name) => [name, difference] as const)));
   let agent: Http2Proxy | undefined;
   let envoy: Http2Proxy | undefined;

@@ -520,6 +520,23 @@ describe('live TCP connections', () => {
     expect(at.tcpRecords[0]?.revoked).to.equal('denied');
   });
 
+  it('leave nothing behind when a client speaks after the server, whatever the policy was in between', async () => {
+    await start(
+      tcp(everybody, (socket) => {
+        socket.write('hello');
+        echo(socket);
+      }),
+    );
+    const client = new RawClient(at.port);
+    await client.until(has('hello'));
+    at.activate(filterChainOf([allow('all', {}), deny('other', { to: [{ operation: { ports: ['1'] } }] })]));
+    await client.send('\0one').until(has('one'));
+    expect(at.liveStreams?.size).to.equal(1);
+    client.socket.destroy();
+    await until(() => at.tcpRecords.length === 1);
+    expect([at.tcpRecords[0]?.revoked, at.liveStreams?.size]).to.deep.equal([undefined, 0]);
+  });
+
   it('are closed when an ext_authz server would have to be asked, and when no policy is active', async () => {
     await start(tcp(everybody, echo));
     for (const next of [
@@ -585,6 +602,21 @@ describe('the work for live streams', () => {
     streams.sweep();
     for (let run = turns.shift(); run !== undefined; run = turns.shift()) run();
     expect(evaluated).to.equal(1);
+  });
+
+  it('knows a stream once that is added again while it waits', () => {
+    const streams = new ReevaluatedStreams({
+      clock: systemClock,
+      evaluations: new EvaluationQueue(systemClock, () => {}),
+      activePolicy: () => active,
+      max: 10,
+    });
+    const stream: LiveStream = { expiresAt: 0, reevaluate: () => {} };
+    streams.add(stream, undefined);
+    streams.add(stream, active);
+    expect([streams.size, streams.waiting]).to.deep.equal([1, 0]);
+    streams.delete(stream);
+    expect(streams.size).to.equal(0);
   });
 
   it('refuses a stream beyond the limit', () => {

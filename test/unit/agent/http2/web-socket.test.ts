@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { CHECK_ALLOWED } from '../../../../src/filters/check-response.ts';
 import type { Verdict } from '../../../../src/filters/verdict.ts';
 import { webSocketAccept } from '../../../../src/http/web-socket-key.ts';
-import { data, type Field, frame, headers, OPEN, RawHttp2Client, request, TYPE, uint32 } from '../../../support/http2-frames.ts';
+import { data, type Field, frame, headers, OPEN, RawHttp2Client, request, settings, TYPE, uint32 } from '../../../support/http2-frames.ts';
 import { clientCloseFrame, clientFrame, framesOf, OPCODE, serverFrame } from '../../../support/web-socket-frames.ts';
 import { httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
@@ -625,6 +625,24 @@ describe('a WebSocket to an application that speaks HTTP/2', () => {
     second.send(OPCODE.text, 'x');
     await second.untilClosed();
     expect(second.code).to.equal(CANCEL);
+  });
+
+  it('leaves the connection to other requests when it is abandoned before the settings of the application', async () => {
+    let application: Socket | undefined;
+    await start({ appProtocol: 'http2', limits: { connectTimeoutMs: 50 }, upstream: (socket) => (application = socket) });
+    const client = new RawHttp2Client(at.port).send(headers(1, CONNECT, OPEN));
+    await until(() => (at.seen[0] ?? '') !== '');
+    client.send(headers(3, request({ path: '/' })), frame(TYPE.rst, 0, 1, uint32(CANCEL)));
+    await client.settled();
+    application?.write(settings([8, 1]));
+    await until(() => (at.seen[0] ?? '').length > 100);
+    await sleep(100);
+    at.listener.sweep(performance.now());
+    application?.write(headers(1, [[':status', '204']]));
+    const frames = await client.response(3);
+    expect(frames.map(({ type }) => type)).to.deep.equal([TYPE.headers]);
+    expect(at.records.map(({ status }) => status)).to.deep.equal([0, 204]);
+    client.close();
   });
 
   it('fails when the application is gone before its settings', async () => {
