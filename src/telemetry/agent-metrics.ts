@@ -143,13 +143,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onResponse: responses.add,
     onRevoked: revoked.add,
     onUpstreamFailure: () => tallies.upstream.add(1),
-    onConnectionOpened: () => tallies.open.add(1),
-    onConnectionClosed: (reason) => {
-      tallies.open.add(-1);
-      closed.add(reason);
-    },
-    onConnectionRefused: () => tallies.refused.add(1),
-    onBlocked: () => tallies.blocked.add(1),
+    ...connectionEvents(tallies, closed),
     onSpans: spans.add,
     onVerification: () => tallies.verified.add(1),
     onBundle: (digest, atSeconds) => {
@@ -159,6 +153,21 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     },
     onBundleRefused: bundle.onRefused,
     ...tls.events,
+  };
+}
+
+function connectionEvents(
+  { open, refused, blocked }: ReturnType<typeof createTallies>,
+  closed: ReasonCounter,
+): Pick<AgentMetrics, 'onConnectionOpened' | 'onConnectionClosed' | 'onConnectionRefused' | 'onBlocked'> {
+  return {
+    onConnectionOpened: () => open.add(1),
+    onConnectionClosed: (reason) => {
+      open.add(-1);
+      closed.add(reason);
+    },
+    onConnectionRefused: () => refused.add(1),
+    onBlocked: () => blocked.add(1),
   };
 }
 
