@@ -9,6 +9,7 @@ import { VERSION } from '../version.ts';
 import { type LineKind, LOST_LINES } from './line-writer.ts';
 import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
 import { createPolicyCounters, type PolicyCounters, type PolicyRule } from './policy-counters.ts';
+import { createTlsMetrics, type TlsEvents } from './tls-metrics.ts';
 
 /** Outcome of a request: the verdicts of the filter chain, `closed` while no bundle is active, `none` when the client left before a verdict. */
 export type DecisionAction = 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'closed' | 'none';
@@ -42,7 +43,7 @@ const POLICY_ACTIONS: readonly PolicyAction[] = ['allow', 'deny', 'unauthenticat
 const DRY_RUN_ACTIONS: readonly DryRunAction[] = ['would_allow', 'would_deny'];
 
 /** Counts the events of one agent. */
-export interface AgentMetrics {
+export interface AgentMetrics extends TlsEvents {
   /** All metrics in the Prometheus text format. */
   text(): string;
   onDecision(action: DecisionAction, cause: DecisionCause): void;
@@ -79,12 +80,6 @@ export interface AgentMetrics {
   onBundle(digest: string, atSeconds: number): void;
   /** A bundle was rejected; the active one stays. */
   onBundleRefused(code: ErrorCode): void;
-  /** A TLS handshake ended. @param result `ok` or a reason of a closed list @param version `1.2`, `1.3`, or empty when it failed */
-  onTlsHandshake(result: string, version: string): void;
-  /** A TLS certificate is used from now on. @param expirySeconds Unix time */
-  onTlsCertificate(expirySeconds: number): void;
-  /** Files with a TLS certificate were refused; the last good ones stay. */
-  onTlsCertificateRefused(): void;
 }
 
 const REQUEST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -168,50 +163,6 @@ function connectionEvents(
     },
     onConnectionRefused: () => refused.add(1),
     onBlocked: () => blocked.add(1),
-  };
-}
-
-interface TlsMetrics {
-  readonly metrics: readonly Metric[];
-  readonly events: Pick<AgentMetrics, 'onTlsHandshake' | 'onTlsCertificate' | 'onTlsCertificateRefused'>;
-}
-
-function createTlsMetrics(): TlsMetrics {
-  const handshakes = new Map<string, { readonly labels: { readonly result: string; readonly version: string }; value: number }>();
-  let expiry: number | undefined;
-  const refused = createTally(
-    'counter',
-    'sallyport_agent_tls_certificate_refused_total',
-    'TLS certificates, keys or trust bundles that were refused; the last good ones stay.',
-  );
-  return {
-    metrics: [
-      {
-        name: 'sallyport_agent_tls_handshakes_total',
-        help: 'TLS handshakes by result and version; the version is empty for those that failed.',
-        type: 'counter',
-        read: () => [...handshakes.values()],
-      },
-      {
-        name: 'sallyport_agent_tls_certificate_expiry_timestamp_seconds',
-        help: 'When the TLS certificate in use expires, in seconds since 1970; absent: no certificate.',
-        type: 'gauge',
-        read: () => (expiry === undefined ? [] : [{ value: expiry }]),
-      },
-      refused,
-    ],
-    events: {
-      onTlsHandshake: (result, version) => {
-        const key = `${result} ${version}`;
-        const known = handshakes.get(key);
-        if (known === undefined) handshakes.set(key, { labels: { result, version }, value: 1 });
-        else known.value += 1;
-      },
-      onTlsCertificate: (expirySeconds) => {
-        expiry = expirySeconds;
-      },
-      onTlsCertificateRefused: () => refused.add(1),
-    },
   };
 }
 
