@@ -215,6 +215,12 @@ const AGENTS: Dashboard = {
       queries: [[rate('sallyport_agent_connections_closed_total', 'reason'), '{{reason}}']],
     },
     {
+      title: 'Revoked streams',
+      description: 'Exchanges and TCP connections that were evaluated again and are not allowed any longer, by reason.',
+      unit: 'ops',
+      queries: [[rate('sallyport_agent_streams_revoked_total', 'reason'), '{{reason}}']],
+    },
+    {
       title: 'Failures of applications',
       description: 'Requests for which the application sent no complete response.',
       unit: 'reqps',

@@ -15,7 +15,7 @@ interface RegisteredMetric {
 }
 
 /** Most series of one agent. Kept by test/unit/docs/metrics.test.ts. */
-export const MOST_AGENT_SERIES = 690;
+export const MOST_AGENT_SERIES = 710;
 
 const SERIES = `An agent has at most ${MOST_AGENT_SERIES} series, whatever its policies and clients do. Policies are the only labels without a fixed set of
 values. \`sallyport_agent_policy_decisions_total\` and \`sallyport_agent_dry_run_decisions_total\` have at most 200 series with the name of a
@@ -34,6 +34,7 @@ export async function metricsPage(): Promise<string> {
   agent.onPolicyDecision(undefined, 'allow');
   agent.onDryRun(undefined, 'would_allow');
   agent.onConnectionClosed('client');
+  agent.onRevoked('denied');
   agent.onBundle('', 0);
   agent.onBundleRefused('SP_BUNDLE_SCHEMA');
   const controller = createControllerMetrics({ version: '0' });

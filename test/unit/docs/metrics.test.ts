@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import { MOST_AGENT_SERIES } from '../../../scripts/reference/metrics-page.ts';
+import type { RevocationReason } from '../../../src/agent/context.ts';
 import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
 import type { HandshakeFailure } from '../../../src/agent/tls/tls-observer.ts';
 import { ERROR_CODES, type ErrorCode } from '../../../src/errors.ts';
@@ -74,6 +75,15 @@ const REASONS = allOf<CloseReason>({
   shutdown: 0,
 });
 
+const REVOCATIONS = allOf<RevocationReason>({
+  'token-expired': 0,
+  'token-refused': 0,
+  denied: 0,
+  'ext-authz': 0,
+  'no-policy': 0,
+  'not-kept': 0,
+});
+
 describe('docs/reference/metrics.md', () => {
   it('promises a number of series that no flood exceeds', () => {
     const metrics = createAgentMetrics(() => 0, true);
@@ -87,6 +97,7 @@ describe('docs/reference/metrics.md', () => {
       metrics.onConnectionOpened();
       metrics.onConnectionClosed(reason);
     }
+    for (const reason of REVOCATIONS) metrics.onRevoked(reason);
     for (const code of bundleCodes) metrics.onBundleRefused(code);
     for (let at = 0; at < 5000; at++) {
       if (at % 500 === 0) metrics.onBundle(`sha256:${at}`, at);

@@ -46,6 +46,30 @@ describe('parseRequestHead over HTTP/2', () => {
       expect(parsed(fields)).to.equal(undefined);
   });
 
+  it('makes the GET that asks for an upgrade of an extended CONNECT, as Envoy does', () => {
+    const connect = [...request({ method: 'CONNECT', path: '/chat?a' }), [':protocol', 'websocket']] as const;
+    const fields: readonly Field[] = [...connect, ['sec-websocket-version', '13'], ['x-request-id', 'mine'], ['grpc-timeout', '1S']];
+    for (const endStream of [false, true]) {
+      expect(parsed(fields, endStream)).to.deep.equal({
+        version: '2',
+        method: 'GET',
+        target: '/chat?a',
+        scheme: 'http',
+        authority: 'a.example',
+        headers: [...fields.slice(5).flat(), 'upgrade', 'websocket', 'connection', 'upgrade'],
+        hasBody: false,
+        body: 0,
+        lengthGiven: false,
+        clientRequestId: 'mine',
+        grpcTimeout: '1S',
+        expectContinue: false,
+        isTunnel: true,
+      });
+    }
+    expect(parsed([...connect, ['content-length', '5']], false)).to.include({ hasBody: true, body: 5 });
+    expect(parsed([...connect, ['content-length', 'x']], false)).to.equal(undefined);
+  });
+
   it('refuses each pseudo-header field twice, unknown ones and those behind others', () => {
     for (const name of [':method', ':scheme', ':path', ':authority', ':status', ':protocol', ':'])
       expect(parsed([...request(), [name, name === ':path' ? '/' : 'http']]), name).to.equal(undefined);
