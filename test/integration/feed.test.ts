@@ -81,6 +81,23 @@ describe('the feed on a real API server', function () {
     await at.see(async () => (await at.programmed('both')) === 'True Programmed: Enforced by 2 of 2 agents', 'Programmed');
   });
 
+  it('counts neither of two agents of one pod while they differ, and names the pod in the condition, an event and a metric', async () => {
+    const second = await at.streamOf('web', '127.0.0.1');
+    second.send(UP.report, { digest: `sha256:${'0'.repeat(64)}`, number: 0, received: 0 });
+    // When the agent reports next.
+    await at.see(
+      async () => (await at.programmed('both')) === 'False TwoStreams: Enforced by 1 of 2 agents. Two streams that differ: shop/web',
+      'the condition',
+    );
+    expect(await at.controller().metric('sallyport_feed_doubled_pods')).to.equal(1);
+    const isNoticed = ({ reason, regarding }: Readonly<Record<string, unknown>>): boolean =>
+      reason === 'TwoStreams' && (regarding as { readonly name?: string }).name === 'web';
+    await at.see(async () => (await at.cluster.events(SHOP)).some(isNoticed), 'the event');
+    second.close();
+    await at.see(async () => (await at.programmed('both')) === 'True Programmed: Enforced by 2 of 2 agents', 'Programmed');
+    expect(await at.controller().metric('sallyport_feed_doubled_pods')).to.equal(0);
+  });
+
   it('sends agents to the leader, also when that changes', async () => {
     at.isMounting = false;
     const two = await at.startReplica('two');
