@@ -69,9 +69,9 @@ export async function runTerm(
 ): Promise<void> {
   const { clusterState, clock, ledger } = replica;
   const { keyRing } = replica;
-  await seedKeys({ ...replica, signer: keyRing.signer, logger: options.logger }, signals.lost);
-  const workSignal = finishingSignal(clock, signals);
   const rootNamespace = (): string => options.mesh.current().rootNamespace;
+  await seedKeys({ ...replica, signer: keyRing.signer, rootNamespace, logger: options.logger }, signals.lost);
+  const workSignal = finishingSignal(clock, signals);
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
   const touches = createTermTouches(replica, options, workSignal);
   const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches }, workSignal);

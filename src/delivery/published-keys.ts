@@ -13,8 +13,14 @@ import { CONFIG_MAPS } from '../cluster/paths.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bundleOfParts, contentOf, readSlotConfigMap } from './slot-config-map.ts';
 
+/** A key set, and the number of the newest bundle of its namespace that has it. */
+export interface PublishedKeySet {
+  readonly number: number;
+  readonly keySet: KeySet;
+}
+
 /** Key sets by namespace, then by key set id. */
-export type PublishedKeys = ReadonlyMap<string, ReadonlyMap<string, KeySet>>;
+export type PublishedKeys = ReadonlyMap<string, ReadonlyMap<string, PublishedKeySet>>;
 
 /** Where published bundles are read from. */
 export interface PublishedKeysSource {
@@ -31,12 +37,14 @@ interface Found {
 
 /** Reads every published bundle; logs and skips a damaged one. @throws TransientError when the list fails */
 export async function readPublishedKeys({ list, signer, logger }: PublishedKeysSource, signal: AbortSignal): Promise<PublishedKeys> {
-  const found = new Map<string, Map<string, KeySet>>();
+  const found = new Map<string, Map<string, PublishedKeySet>>();
   const incomplete = new Map<WorkloadKey, Found>();
   const take = ({ statement, namespace, contents }: Found): boolean => {
     const bundle = bundleOfParts(statement, contents);
-    const keySets = found.get(namespace) ?? new Map<string, KeySet>();
-    for (const [id, keySet] of Object.entries(bundle?.keySets ?? {})) if (!keySets.has(id)) keySets.set(id, keySet);
+    const keySets = found.get(namespace) ?? new Map<string, PublishedKeySet>();
+    const { number } = statement;
+    for (const [id, keySet] of Object.entries(bundle?.keySets ?? {}))
+      if (number > (keySets.get(id)?.number ?? -1)) keySets.set(id, { number, keySet });
     found.set(namespace, keySets);
     return bundle !== undefined;
   };

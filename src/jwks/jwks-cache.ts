@@ -38,6 +38,9 @@ export interface KeyAge {
   readonly ageSeconds: number | undefined;
 }
 
+/** Instead of the namespace of a bundle, for {@link JwksCache.seed}: keys that serve all namespaces while nothing else is known. */
+export const EVERY_NAMESPACE = '';
+
 /** Where a rule stands and where its keys are used. */
 export interface KeyUse {
   /** Namespace of the rule's policy: it decides what may be dialled. */
@@ -59,7 +62,8 @@ export interface JwksCache {
   /**
    * Adds the keys of a published bundle for rules in the namespace of the bundle: write access to ConfigMaps there must not provide keys to
    * other namespaces. They are used until the next fetch of their source succeeds, which is soon if they are not those that this process has:
-   * another one may have fetched them later. A rule that no policy wants is ignored.
+   * another one may have fetched them later. A rule that no policy wants is ignored. Those for {@link EVERY_NAMESPACE} count only while no
+   * fetch has succeeded.
    */
   readonly seed: (rule: JwtRule, keySet: KeySet, use: KeyUse) => void;
   /**
@@ -102,7 +106,7 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
     seed: (rule, keySet, use) => {
       const cached = sources.find(rule, use.policy);
       if (cached === undefined || keySet.keys.length === 0 || cached.seeds.has(use.bundle)) return;
-      if (isSameKeys(cached.keySet, keySet)) return;
+      if (isSameKeys(cached.keySet, keySet) || (use.bundle === EVERY_NAMESPACE && cached.keySet !== undefined)) return;
       cached.seeds.set(use.bundle, keySet);
       if (cached.keySet !== undefined) refresher.seek(cached, '');
     },
@@ -120,7 +124,7 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
 }
 
 function keysOf(cached: CachedSource | undefined, namespace: string): KeySet | undefined {
-  return cached?.seeds.get(namespace) ?? cached?.keySet;
+  return cached?.seeds.get(namespace) ?? cached?.keySet ?? cached?.seeds.get(EVERY_NAMESPACE);
 }
 
 function isSameKeys(one: KeySet | undefined, other: KeySet): boolean {

@@ -19,9 +19,12 @@ describe('controller on a real API server: replicas, probes and the webhook', fu
     await guardedPod();
     const path = `/keys-${at.ns}`;
     at.keys.answer(path, json(freshJwks('kept')));
+    at.keys.answer('/root', json(freshJwks('root')));
+    await at.cluster.namespace('istio-system');
+    await at.cluster.policy(RA, 'root', 'istio-system', { jwtRules: [{ issuer: 'root', jwksUri: `${at.keys.origin}/root` }] });
     await at.cluster.policy(RA, 'jwt', at.ns, { jwtRules: [{ issuer: 'me', jwksUri: `${at.keys.origin}${path}` }] });
-    await see(async () => (await kidsOf()).join() === 'kept', 'the keys');
-    at.keys.answer(path, (_request, response) => response.writeHead(503).end());
+    await see(async () => (await kidsOf()).toSorted().join() === 'kept,root', 'the keys');
+    for (const down of [path, '/root']) at.keys.answer(down, (_request, response) => response.writeHead(503).end());
     const before = await version();
     const second = await start('two');
     await see(async () => (await second.get('/readyz')).status === 200, 'readiness of the second');
@@ -33,13 +36,21 @@ describe('controller on a real API server: replicas, probes and the webhook', fu
     await see(async () => (await second.metric('leader_election_master_status{name="sallyport-controller"}')) === 1, 'the second to lead');
     await see(async () => (await second.metric('sallyport_bundles{state="pending"}')) === 0, 'everything to be published');
 
-    expect(await kidsOf()).to.deep.equal(['kept']);
+    expect((await kidsOf()).toSorted()).to.deep.equal(['kept', 'root']);
     expect(await version()).to.equal(before);
     await see(async () => (await readyReason(RA, 'jwt')) === 'KeysStale', 'the status by the second');
     expect(await at.cluster.condition(RA, 'jwt', at.ns, 'Accepted')).to.include({ status: 'True' });
     await at.cluster.policy(AP, 'no-get', at.ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the second to publish');
     at.controller = second;
+
+    const old = at.ns;
+    at.ns = `${old}-new`;
+    await at.cluster.namespace(at.ns);
+    await guardedPod();
+    expect(await kidsOf(), 'the keys of the root policy in a new namespace').to.deep.equal(['root']);
+    await at.cluster.deletePolicy(RA, 'root', 'istio-system');
+    at.ns = old;
   });
 
   it('writes nothing when a standby takes over and nothing has changed', async () => {

@@ -485,7 +485,7 @@ describe('keys of published bundles', () => {
     const { publish, fake } = open();
     await publish(encoded('good'));
     const found = await readPublishedKeys({ list: listInCluster(fake.client), signer: SIGNER, logger }, never);
-    expect(found.get('foo')?.get('remote-1')?.source).to.equal('good');
+    expect(found.get('foo')?.get('remote-1')?.keySet.source).to.equal('good');
     const other = signerOf(mintKeys(CLUSTER, Date.now()));
     expect((await readPublishedKeys({ list: listInCluster(fake.client), signer: other, logger }, never)).size).to.equal(0);
   });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { JwtRule } from '../../../src/api/istio/resources.ts';
 import type { KeySet } from '../../../src/bundle/bundle.ts';
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
-import { createJwksCache, type JwksCache, type KeysChange } from '../../../src/jwks/jwks-cache.ts';
+import { createJwksCache, EVERY_NAMESPACE, type JwksCache, type KeysChange } from '../../../src/jwks/jwks-cache.ts';
 import { SEEK_COOLDOWN_MS } from '../../../src/jwks/refresher.ts';
 import { kidHash } from '../../../src/jwt/kid-hash.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
@@ -414,6 +414,24 @@ describe('JWKS cache, by policy and namespace', () => {
     await until(() => changes.length === 2, 'the fetch');
     expect(kids('foo')).to.deep.equal(['one']);
     expect(kids('bar')).to.deep.equal(['one']);
+  });
+
+  it('uses keys for every namespace only while no fetch has succeeded and there are no others', async () => {
+    server.answer('/keys', (_request, response) => response.writeHead(500).end());
+    jwksCache.want('policy', 'foo', [rule]);
+    const seed = (kid: string, bundle: string): void =>
+      jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid }] }, { policy: 'foo', bundle });
+    seed('own', 'foo');
+    seed('newest', EVERY_NAMESPACE);
+    expect([kids('foo'), kids('new')]).to.deep.equal([['own'], ['newest']]);
+    expect(jwksCache.isPending(rule, { policy: 'foo', bundle: 'new' })).to.equal(false);
+    await requests(1);
+    expect(kids('new')).to.deep.equal(['newest']);
+    server.answer('/keys', json(freshJwks('one')));
+    clock.advance(1_000);
+    await until(() => changes.length === 2, 'the fetch');
+    seed('older', EVERY_NAMESPACE);
+    expect([kids('foo'), kids('new')]).to.deep.equal([['one'], ['one']]);
   });
 
   it('keeps the first keys of a bundle, whatever bundles come later', async () => {
