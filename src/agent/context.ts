@@ -3,7 +3,7 @@
  */
 import type { CheckResponse } from '../filters/check-response.ts';
 import type { FilterChain } from '../filters/filter-chain.ts';
-import type { CheckVerdict } from '../filters/verdict.ts';
+import type { CheckedConnection, CheckVerdict } from '../filters/verdict.ts';
 import type { BodyPrefix } from '../http/stream.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 
@@ -65,8 +65,12 @@ export const DEFAULT_LIMITS: AgentLimits = {
 };
 
 /**
- * Sends the check of a verdict to its ext_authz server. The promise does not reject.
+ * Sends the check of a request or a TCP connection to its ext_authz server. The promise does not reject.
  * @param body undefined: the provider wants none, or the request has none
  * @param signal aborts when the client is gone
  */
-export type ExtAuthzClient = (check: CheckVerdict, body: BodyPrefix | undefined, signal: AbortSignal) => Promise<CheckResponse>;
+export type ExtAuthzClient = (
+  check: CheckVerdict | CheckedConnection,
+  body: BodyPrefix | undefined,
+  signal: AbortSignal,
+) => Promise<CheckResponse>;

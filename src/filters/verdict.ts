@@ -87,6 +87,14 @@ export interface CheckVerdict {
   readonly log: VerdictLog;
 }
 
+/** A TCP connection to check, of which an ext_authz server sees no request. */
+export interface CheckedConnection {
+  readonly kind: 'check';
+  readonly provider: ExtensionProvider;
+  readonly connection: ConnectionFacts;
+  readonly request?: undefined;
+}
+
 /**
  * A token has to be verified, which takes up to a millisecond: call `resume` when no other connection waits. Only of a chain that
  * defers verification.

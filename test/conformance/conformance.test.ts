@@ -16,9 +16,9 @@ import type { WayIn } from './way-in.ts';
 
 const FOLDERS = [
   { name: 'cases', path: join(import.meta.dirname, 'cases'), requests: { library: 1095, proxy: 1095 } },
-  { name: 'random', path: join(import.meta.dirname, 'random'), requests: { library: 3000, proxy: 2976 } },
-  { name: 'found', path: join(import.meta.dirname, 'found'), requests: { library: 815, proxy: 814 } },
-  { name: 'istio', path: ISTIO_CASES, requests: { library: 1099, proxy: 1088 } },
+  { name: 'random', path: join(import.meta.dirname, 'random'), requests: { library: 3000, proxy: 3000 } },
+  { name: 'found', path: join(import.meta.dirname, 'found'), requests: { library: 815, proxy: 815 } },
+  { name: 'istio', path: ISTIO_CASES, requests: { library: 1099, proxy: 1099 } },
 ] as const;
 
 describe('recorded decisions of Istio and Envoy', function () {

@@ -26,8 +26,7 @@ const CLIENT_TIMEOUT_MS = 5000;
 export const proxyWay: WayIn = {
   name: 'proxy',
   hasFraming: true,
-  takes: (request, recorded) =>
-    !isTcpPort(request, recorded) || (request.raw !== undefined && !JSON.stringify(recorded).includes('CUSTOM')),
+  takes: () => true,
   async open(recorded, built) {
     const inner = createFilterChain(built.program, built.bundle.keySets, {
       deferVerification: true,
@@ -35,7 +34,7 @@ export const proxyWay: WayIn = {
         throw error;
       },
     });
-    return new Loopback(recorded, inner, built.program.http.custom.length > 0).start();
+    return new Loopback(recorded, inner, built.program.http.custom.length + built.program.tcp.custom.length > 0).start();
   },
 };
 
@@ -129,6 +128,7 @@ class Loopback implements OpenCase {
         evaluateConnection: (actual) => this.#filterChain.evaluateConnection(this.#recordedConnection(actual)),
       },
       tls: await meshTermination(),
+      ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => socket.on('data', () => socket.end('served')),
       destination: (upstreamPort) => ({
         upstreamHost: '127.0.0.1',
@@ -146,7 +146,8 @@ class Loopback implements OpenCase {
     const [record] = tcpRecords;
     if (record === undefined || (answer === 'served') !== (record.outcome === 'allow')) throw new Error('the wire and the record differ');
     if (record.outcome === 'deny' && seen.length > 0) throw new Error('bytes of a denied connection reached the application');
-    const details = record.details === '' ? {} : { details: record.details };
+    // The records lack the details of a connection that an ext_authz server denied.
+    const details = record.details === '' || record.details === 'ext_authz_denied' ? {} : { details: record.details };
     return { outcome: record.outcome === 'allow' ? 'allow' : 'deny', ...details, ...dryRun(record.decision) };
   }
 

@@ -135,7 +135,7 @@ describe('TLS at the agent compared with Envoy', function () {
       });
     }
 
-    it(`refuses the same clients of other authorities (${version})`, async () => {
+    it(`refuses the same clients without a certificate of the mesh (${version})`, async () => {
       const other = await newMesh();
       for (const pair of [other.client, await issue(undefined, { subject: 'CN=a', uris: [CLIENT_URI] }), undefined]) {
         const [ours, theirs] = await both(pair, limits);

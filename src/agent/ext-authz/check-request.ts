@@ -2,7 +2,7 @@
  * What is sent to an ext_authz server, whatever the protocol of the check.
  */
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
-import type { CheckVerdict } from '../../filters/verdict.ts';
+import type { CheckedConnection, CheckVerdict } from '../../filters/verdict.ts';
 import type { BodyPrefix } from '../../http/stream.ts';
 
 /** The part of the request's body that the check carries. */
@@ -13,11 +13,19 @@ export interface CarriedBody {
 }
 
 /** One check by one provider. */
-export interface CheckRequest {
+export interface CheckRequest<Check extends CheckVerdict | CheckedConnection = CheckVerdict> {
   readonly provider: ExtensionProvider;
-  readonly check: CheckVerdict;
+  readonly check: Check;
   /** Absent: the provider wants no body, or the request has none. */
   readonly body: CarriedBody | undefined;
+}
+
+/** A check of a request or a TCP connection. */
+export type AnyCheck = CheckRequest<CheckVerdict> | CheckRequest<CheckedConnection>;
+
+/** Whether a check is about a request. */
+export function isOfRequest(check: AnyCheck): check is CheckRequest {
+  return check.check.request !== undefined;
 }
 
 /** Says whether the carried body is partial; never copied from the client. */

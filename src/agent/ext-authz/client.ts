@@ -11,7 +11,7 @@ import { BoundedMap } from '../../limits/containers.ts';
 import { startDeadline } from '../../limits/timers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ExtAuthzClient } from '../context.ts';
-import { type CheckRequest, carriedBody, hostOf } from './check-request.ts';
+import { type AnyCheck, carriedBody, hostOf } from './check-request.ts';
 import { BODY_TOO_LARGE, errorResponse, failureResponse } from './check-responses.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { FailureLog } from './failure-log.ts';
@@ -42,7 +42,7 @@ export function createExtAuthzClient({ logger, clock, signal: stop, lookUp }: Ex
     const deadline = new Deadline(clock, provider.timeoutMs, signal);
     try {
       const transport = await transportOf(provider.protocol);
-      const response = await sendInTime(transport, { provider, check, body: carried }, deadline.signal);
+      const response = await sendInTime(transport, { provider, check, body: carried } as AnyCheck, deadline.signal);
       failures.onResponse(provider.name);
       return response;
     } catch (error) {
@@ -82,7 +82,7 @@ async function isUnknown({ failOpen, service, timeoutMs }: ExtensionProvider, { 
   }
 }
 
-async function sendInTime(transport: CheckTransport, request: CheckRequest, signal: AbortSignal): Promise<CheckResponse> {
+async function sendInTime(transport: CheckTransport, request: AnyCheck, signal: AbortSignal): Promise<CheckResponse> {
   signal.throwIfAborted();
   return await transport.send(request, signal);
 }

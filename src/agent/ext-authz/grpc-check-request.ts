@@ -3,10 +3,15 @@
  * @see Envoy source/extensions/filters/common/ext_authz/check_request_utils.cc
  */
 import type { ConnectionFacts, PeerIdentity } from '../../policy/facts.ts';
-import { type CheckRequest, httpProtocol, PARTIAL_BODY_HEADER } from './check-request.ts';
+import { type AnyCheck, type CheckRequest, httpProtocol, isOfRequest, PARTIAL_BODY_HEADER } from './check-request.ts';
 
 /** Plain data in the shape of `envoy.service.auth.v3.CheckRequest`. */
-export function checkMessageOf(request: CheckRequest, nowMs: number): object {
+export function checkMessageOf(check: AnyCheck, nowMs: number): object {
+  if (isOfRequest(check)) return requestMessageOf(check, nowMs);
+  return { attributes: peersOf(check.check.connection) };
+}
+
+function requestMessageOf(request: CheckRequest, nowMs: number): object {
   const { check, body, provider } = request;
   const { method, target, host } = check.request;
   const headers = checkHeaders(request);

@@ -8,7 +8,7 @@ import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
-import { type CheckRequest, hostOf } from './check-request.ts';
+import { type AnyCheck, hostOf } from './check-request.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { checkMessageOf } from './grpc-check-request.ts';
 import { type CheckResponseMessage, checkResponseOf } from './grpc-check-response.ts';
@@ -57,7 +57,7 @@ function checkMethod(definition: PackageDefinition): CheckMethod {
   return service['Check'] as CheckMethod;
 }
 
-function addressOf({ provider }: CheckRequest): string {
+function addressOf({ provider }: AnyCheck): string {
   const host = hostOf(provider.service);
   return host.includes(':') ? `[${host}]:${provider.port}` : `${host}:${provider.port}`;
 }

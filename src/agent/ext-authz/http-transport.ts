@@ -6,11 +6,11 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { parseHeaderFormat } from '../../api/header-format.ts';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
-import { TransientError } from '../../errors.ts';
+import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { ByteParts } from '../../limits/containers.ts';
-import { type CheckRequest, hostOf } from './check-request.ts';
+import { type CheckRequest, hostOf, isOfRequest } from './check-request.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { compileNames } from './header-patterns.ts';
 import { type CarriedHeaders, checkHeaders, checkPath } from './http-check-request.ts';
@@ -36,6 +36,7 @@ export async function createHttpTransport(lookup: LookupFunction): Promise<Check
   };
   return {
     send: async (check, signal): Promise<CheckResponse> => {
+      if (!isOfRequest(check)) throw new InvariantError('a TCP connection cannot be checked over HTTP');
       const lists = listsOf(check.provider);
       return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists), agent, lookup }, signal), lists);
     },

@@ -7,7 +7,7 @@ import type { HttpDate } from '../../http/http-date.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import type { ServerStream, ServerStreamHandler, Upstream } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import type { ActivePolicy, AgentLimits, LiveStreams } from '../context.ts';
+import type { ActivePolicy, AgentLimits, ExtAuthzClient, LiveStreams } from '../context.ts';
 import { Exchange } from '../exchange/exchange.ts';
 import type { ExchangeContext } from '../exchange/exchange-context.ts';
 import { Http1ClientConnection } from '../http1/client-connection.ts';
@@ -90,6 +90,7 @@ export class Destination implements ConnectionHost, UndecidedOwner {
   readonly application: { readonly host: string; readonly port: number };
   readonly tcpObserver: TcpObserver;
   readonly liveStreams: LiveStreams | undefined;
+  readonly extAuthz: ExtAuthzClient | undefined;
   /** Open connections of clients. */
   clients = 0;
   readonly #context: DestinationContext;
@@ -105,6 +106,7 @@ export class Destination implements ConnectionHost, UndecidedOwner {
     this.application = application;
     this.tcpObserver = context.tcpObserver;
     this.liveStreams = context.liveStreams;
+    this.extAuthz = context.extAuthz;
     this.timeouts = limits;
     this.clock = clock;
     this.date = context.date;

@@ -4,10 +4,11 @@
  * connected when the client is silent, if the rules allow the connection as it is known then.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionVerdict } from '../../filters/evaluate-connection.ts';
+import type { ConnectionCheck, ConnectionVerdict } from '../../filters/evaluate-connection.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { startTimer } from '../../limits/timers.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { Provenance } from '../../policy/model/program.ts';
 import type { ActivePolicy, LiveStream } from '../context.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import { ClientOutput } from '../net/client-output.ts';
@@ -16,19 +17,18 @@ import { PausedInput } from '../net/paused-input.ts';
 import { resetSocket } from '../net/reset-socket.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
 import { isTlsRecord, readClientHello } from '../tls/client-hello.ts';
+import { ConnectionChecks, denialOf } from './connection-check.ts';
 import type { TcpHost } from './tcp-host.ts';
 import type { TcpRecord } from './tcp-record.ts';
 import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from './tcp-upstream.ts';
 
 const MAX_HELLO = LIMITS.clientHelloBytes.value;
 const DENIED_SILENCE_MS = LIMITS.deniedSilence.value;
-/** Details of a connection for which an external authorizer would have to be asked. */
-const NOT_CHECKED = 'ext_authz_error';
 const HELLO_TOO_LARGE = 'client_hello_too_large';
 const UPSTREAM_FAILED = 'upstream_connection_failure';
 
-/** first: no byte of the client was forwarded; relay: the verdict allows it. */
-type Phase = 'first' | 'relay';
+/** first: no byte of the client was forwarded; check: an ext_authz server is asked; relay: the verdict allows it. */
+type Phase = 'first' | 'check' | 'relay';
 
 type TcpVerdict = Pick<TcpRecord, 'outcome' | 'details' | 'decision' | 'customRule' | 'digest' | 'revoked'>;
 
@@ -54,6 +54,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   /** Monotonic milliseconds after which `expire` is due. */
   #deadlineMs: number;
   #reason: CloseReason | undefined;
+  readonly #checks = new ConnectionChecks();
   #verdict: TcpVerdict = { outcome: 'none', details: '', digest: '' };
   #received = 0;
   #sent = 0;
@@ -116,7 +117,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
       this.#revoke({ outcome: 'closed', details: this.#host.replyWithoutPolicy().details, digest: '', revoked: 'no-policy' });
       return;
     }
-    const verdict = policy.filterChain.evaluateConnection(this.#facts);
+    const verdict = this.#checks.resume(policy.filterChain.evaluateConnection(this.#facts));
     if (verdict.kind === 'allow') return;
     const revoked = verdict.kind === 'check' ? 'ext-authz' : 'denied';
     this.#revoke({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict), revoked });
@@ -124,6 +125,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
 
   onBytes(buffer: Buffer, length: number): void {
     if (this.#phase === 'first') this.#readFirst(buffer, length);
+    else if (this.#phase === 'check') this.#keep(buffer, length);
     else if (!this.#input.isPaused) this.#forward(buffer, 0, length);
     else if (!this.#input.keep(buffer, 0, length)) this.destroy('overload');
   }
@@ -135,7 +137,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
       if (this.#input.isHolding) this.destroy('client');
       else if (!this.#decide()) return;
     }
-    if (!this.#input.isHolding) this.#upstream?.end();
+    if (this.#phase === 'relay' && !this.#input.isHolding) this.#upstream?.end();
   }
 
   onDrain(): void {
@@ -144,6 +146,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
 
   onClose(error: Error | undefined): void {
     this.#clientClosed = true;
+    this.#checks.abort();
     this.#stopTimer?.();
     this.#host.liveStreams?.delete(this);
     this.#input.close();
@@ -190,6 +193,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     // In a connection that the agent terminates, the name of the outer ClientHello counts, and TLS in it is opaque.
     if (isFirst && (this.#facts.tls || !isTlsRecord(buffer.subarray(0, length)))) {
       if (this.#decide()) this.#forward(buffer, 0, length);
+      else if (this.#isChecking) this.#keep(buffer, length);
       return;
     }
     if (isFirst) this.#deadlineMs = this.#host.clock.nowMs() + this.#host.timeouts.headTimeoutMs;
@@ -205,9 +209,20 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
       return;
     }
     this.#facts = { ...this.#facts, sni: hello === 'none' ? '' : hello.sni };
-    if (!this.#decide()) return;
+    if (this.#decide()) this.#forwardKept();
+  }
+
+  #keep(buffer: Buffer, length: number): void {
+    if (!this.#input.keep(buffer, 0, length)) this.destroy('overload');
+  }
+
+  #forwardKept(): void {
     const rest = this.#input.release();
     if (rest !== undefined) this.#forward(rest, 0, rest.length);
+  }
+
+  get #isChecking(): boolean {
+    return this.#phase === 'check';
   }
 
   /** The client has sent nothing: a server may have to speak first. One that is denied may still send a ClientHello that is allowed. */
@@ -219,20 +234,29 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     } else this.#deadlineMs = this.#host.clock.nowMs() + DENIED_SILENCE_MS;
   }
 
-  /** Evaluates the connection. @returns false: it was refused */
-  #decide(): boolean {
+  /** Evaluates the connection. @param mayCheck false: a check denies @returns false: it was refused, or an ext_authz server is asked */
+  #decide(mayCheck = true): boolean {
     this.#stopTimer?.();
     const policy = this.#host.activePolicy();
     if (policy === undefined) {
       this.#refuse({ outcome: 'closed', details: this.#host.replyWithoutPolicy().details, digest: '' });
       return false;
     }
-    const verdict = policy.filterChain.evaluateConnection(this.#facts);
-    if (verdict.kind !== 'allow') {
-      this.#refuse({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict) });
+    return this.#apply(policy.filterChain.evaluateConnection(this.#facts), policy, mayCheck);
+  }
+
+  #apply(verdict: ConnectionVerdict, policy: ActivePolicy, mayCheck: boolean, asked?: Provenance): boolean {
+    const { digest } = policy;
+    if (verdict.kind === 'check' && mayCheck) {
+      this.#startCheck(verdict, policy);
       return false;
     }
-    this.#verdict = { outcome: 'allow', details: '', decision: verdict.decision, digest: policy.digest };
+    if (verdict.kind !== 'allow') {
+      const by = verdict.kind === 'deny' && verdict.decision === undefined && asked !== undefined ? { customRule: asked } : {};
+      this.#refuse({ outcome: 'deny', digest, ...denialOf(verdict), ...by });
+      return false;
+    }
+    this.#verdict = { outcome: 'allow', details: '', decision: verdict.decision, digest };
     this.#phase = 'relay';
     this.#touch();
     if (this.#upstream === undefined) this.#connect();
@@ -249,6 +273,18 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     this.#verdict = verdict;
     this.#host.liveStreams?.delete(this);
     this.destroy('revoked');
+  }
+
+  /** Meanwhile nothing of the client is forwarded, and little of it is read. */
+  #startCheck(check: ConnectionCheck, policy: ActivePolicy): void {
+    this.#phase = 'check';
+    this.#touch();
+    this.#input.pause();
+    this.#checks.start(check, this.#facts, this.#host.extAuthz, (allowed) => {
+      if (!this.#apply(check.resume(allowed), policy, true, check.rule.source)) return;
+      this.#forwardKept();
+      if (this.#clientEnded && !this.#input.isHolding) this.#upstream?.end();
+    });
   }
 
   #refuse(verdict: TcpVerdict): void {
@@ -275,7 +311,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   #expire(): void {
     if (this.#phase === 'first' && this.#input.isHolding) this.destroy('timeout');
     else if (this.#phase === 'relay' || this.#upstream !== undefined) this.destroy('idle');
-    else if (this.#decide()) this.#phase = 'first';
+    else if (this.#decide(false)) this.#phase = 'first';
   }
 
   #failUpstream(): void {
@@ -293,11 +329,4 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     this.#host.tcpObserver.onTcpConnection({ ...this.#verdict, facts, startMs, received, sent });
     this.#host.onConnectionClosed(this, this.#reason ?? 'client');
   }
-}
-
-/** A check cannot be made yet, so it denies. */
-function denialOf(verdict: Exclude<ConnectionVerdict, { readonly kind: 'allow' }>): Pick<TcpRecord, 'details' | 'decision' | 'customRule'> {
-  if (verdict.kind === 'check')
-    return { details: NOT_CHECKED, ...(verdict.rule.source !== undefined && { customRule: verdict.rule.source }) };
-  return { details: verdict.details, ...(verdict.decision !== undefined && { decision: verdict.decision }) };
 }

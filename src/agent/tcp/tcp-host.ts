@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
-import type { ActivePolicy, LiveStreams } from '../context.ts';
+import type { ActivePolicy, ExtAuthzClient, LiveStreams } from '../context.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import type { TcpConnection } from './tcp-connection.ts';
 import type { TcpObserver } from './tcp-record.ts';
@@ -27,6 +27,8 @@ export interface TcpHost {
   readonly tcpObserver: TcpObserver;
   /** Connections that are evaluated again; undefined: none are. */
   readonly liveStreams: LiveStreams | undefined;
+  /** Undefined: every check denies. */
+  readonly extAuthz: ExtAuthzClient | undefined;
   activePolicy(): ActivePolicy | undefined;
   /** Says why there is no active policy. */
   replyWithoutPolicy(): LocalReply;

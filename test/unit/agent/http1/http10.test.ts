@@ -79,7 +79,7 @@ describe('HTTP/1.0 clients', () => {
     const { port } = await start({
       filterChain: filterChainOf([custom('c', 'ext', {})], { mesh: { extensionProviders: [authorizer('ext')] } }),
       extAuthz: (check) => {
-        versions.push(check.version);
+        if (check.request !== undefined) versions.push(check.version);
         return Promise.resolve(ALLOW);
       },
     });

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
 import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
+import { CHECK_ALLOWED, type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
 import { allow, authorizer, custom, deny, filterChainOf } from '../../filters/chains.ts';
 import { RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
@@ -120,14 +121,72 @@ for (const protocol of ['tcp', 'detect'] as const) {
       expect(seen).to.deep.equal([]);
     });
 
-    it('are closed when a CUSTOM rule wants a check', async () => {
+    describe('whose CUSTOM rule wants a check', () => {
       const mesh = { extensionProviders: [authorizer('ext')] };
-      const { port, seen } = await start({ filterChain: filterChainOf([custom('c', 'ext', {})], { mesh }) });
+      const filterChain = filterChainOf([custom('c', 'ext', {}), allow('all', {})], { mesh });
 
-      expect(await talk(port, BINARY)).to.equal('');
-      expect(await untilRecorded()).to.deep.include({ outcome: 'deny', details: 'ext_authz_error' });
-      expect((await untilRecorded()).customRule).to.include({ name: 'c' });
-      expect(seen).to.deep.equal([]);
+      it('are passed on from their first byte when the server allows them', async () => {
+        const answer = Promise.withResolvers<CheckResponse>();
+        const asked: unknown[] = [];
+        const extAuthz: StageOptions['extAuthz'] = ({ connection, provider, request }) => {
+          asked.push({ address: connection.sourceIp, port: connection.destinationPort, name: provider.name, request });
+          return answer.promise;
+        };
+        const { port, seen } = await start({ filterChain, extAuthz });
+        const client = new RawClient(port).send(BINARY);
+        while (asked.length === 0) await sleep(1);
+        client.send(' more');
+        client.socket.end();
+        await sleep(20);
+        expect(seen).to.deep.equal([]);
+        answer.resolve(CHECK_ALLOWED);
+
+        expect(await client.untilClosed()).to.equal(`${BINARY} more`);
+        expect(asked).to.deep.equal([{ address: '127.0.0.1', port: 5432, name: 'ext', request: undefined }]);
+        expect(await untilRecorded()).to.deep.include({ outcome: 'allow', details: '', received: BINARY.length + 5 });
+      });
+
+      const refusals: readonly (readonly [string, StageOptions['extAuthz']])[] = [
+        ['the server denies them', () => Promise.resolve(checkDenied(403, ''))],
+        ['the check fails', () => Promise.reject(new Error('broken'))],
+        ['no server can be asked', undefined],
+      ];
+      for (const [name, extAuthz] of refusals) {
+        it(`are closed when ${name}`, async () => {
+          const { port, seen } = await start({ filterChain, extAuthz });
+
+          expect(await talk(port, BINARY)).to.equal('');
+          expect(await untilRecorded()).to.deep.include({ outcome: 'deny', details: 'ext_authz_denied' });
+          expect((await untilRecorded()).customRule).to.include({ name: 'c' });
+          expect(seen).to.deep.equal([]);
+        });
+      }
+
+      it('are still under the other rules when the server allows them', async () => {
+        const others = filterChainOf([custom('c', 'ext', {}), deny('d', {})], { mesh });
+        const { port, seen } = await start({ filterChain: others, extAuthz: () => Promise.resolve(CHECK_ALLOWED) });
+
+        expect(await talk(port, BINARY)).to.equal('');
+        expect(await untilRecorded()).to.deep.include({
+          outcome: 'deny',
+          details: 'rbac_access_denied_matched_policy[ns[foo]-policy[d]-rule[0]]',
+        });
+        expect(seen).to.deep.equal([]);
+      });
+
+      it('end the check when their client goes away', async () => {
+        const gone = Promise.withResolvers<void>();
+        const extAuthz: StageOptions['extAuthz'] = (_check, _body, signal) =>
+          new Promise(() => signal.addEventListener('abort', () => gone.resolve()));
+        const { port, seen } = await start({ filterChain, extAuthz });
+        const client = new RawClient(port).send(BINARY);
+        await sleep(20);
+        client.socket.resetAndDestroy();
+        await gone.promise;
+
+        expect((await untilRecorded()).outcome).to.equal('none');
+        expect(seen).to.deep.equal([]);
+      });
     });
 
     it('are evaluated with the server name of TLS, also when the client was silent before', async () => {
