@@ -4,12 +4,9 @@
  * connected when the client is silent, if the rules allow the connection as it is known then.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionCheck, ConnectionVerdict } from '../../filters/evaluate-connection.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { startTimer } from '../../limits/timers.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
-import type { Provenance } from '../../policy/model/program.ts';
-import type { ActivePolicy, LiveStream } from '../context.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import { ClientOutput } from '../net/client-output.ts';
 import { MessageWriter } from '../net/message-writer.ts';
@@ -17,9 +14,8 @@ import { PausedInput } from '../net/paused-input.ts';
 import { resetSocket } from '../net/reset-socket.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
 import { isTlsRecord, readClientHello } from '../tls/client-hello.ts';
-import { ConnectionChecks, denialOf } from './connection-check.ts';
+import { EvaluatedConnection } from './evaluated-connection.ts';
 import type { TcpHost } from './tcp-host.ts';
-import type { TcpRecord } from './tcp-record.ts';
 import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from './tcp-upstream.ts';
 
 const MAX_HELLO = LIMITS.clientHelloBytes.value;
@@ -30,20 +26,13 @@ const UPSTREAM_FAILED = 'upstream_connection_failure';
 /** first: no byte of the client was forwarded; check: an ext_authz server is asked; relay: the verdict allows it. */
 type Phase = 'first' | 'check' | 'relay';
 
-type TcpVerdict = Pick<TcpRecord, 'outcome' | 'details' | 'decision' | 'customRule' | 'digest' | 'revoked'>;
-
 /** A TCP connection; the listener sweeps its deadlines. */
-export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStream {
-  readonly isPassing = true;
-  /** The TCP rules know no tokens. */
-  readonly expiresAt = 0;
-  readonly #host: TcpHost;
+export class TcpConnection extends EvaluatedConnection implements SocketEvents, TcpUpstreamReceiver {
   readonly #client: Socket;
   readonly #input: PausedInput;
   readonly #out: MessageWriter;
   readonly #output: ClientOutput;
   readonly #startMs: number;
-  #facts: ConnectionFacts;
   #upstream: TcpUpstream | undefined;
   #upstreamClosed = false;
   #clientClosed = false;
@@ -54,15 +43,12 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   /** Monotonic milliseconds after which `expire` is due. */
   #deadlineMs: number;
   #reason: CloseReason | undefined;
-  readonly #checks = new ConnectionChecks();
-  #verdict: TcpVerdict = { outcome: 'none', details: '', digest: '' };
   #received = 0;
   #sent = 0;
 
   /** @param upstream a connection to the application that has sent its first bytes; absent: none is open */
   constructor(client: AcceptedSocket, facts: ConnectionFacts, host: TcpHost, upstream?: TcpUpstream) {
-    this.#host = host;
-    this.#facts = facts;
+    super(facts, host);
     this.#startMs = host.clock.nowMs();
     this.#deadlineMs = this.#startMs + host.timeouts.idleTimeoutMs;
     this.#client = client.attach(this);
@@ -74,7 +60,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     else {
       upstream.receiver = this;
       // It was allowed as a silent client, maybe under an earlier policy.
-      this.#evaluateAgain(undefined);
+      this.followPolicy(undefined);
     }
   }
 
@@ -84,6 +70,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   /** TLS takes the socket over; the client has sent nothing before. @returns false: the application has, so it goes on as it is */
   release(): boolean {
     if (this.#sent > 0) return false;
+    this.endEvaluation();
     this.#stopTimer?.();
     this.#input.close();
     this.#output.release();
@@ -107,20 +94,9 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
 
   /** Ends what has passed its deadline. */
   sweep(nowMs: number): void {
-    if (this.#output.isUnread(nowMs, this.#host.timeouts.unreadTimeoutMs)) this.destroy('unread');
+    if (this.#output.isUnread(nowMs, this.host.timeouts.unreadTimeoutMs)) this.destroy('unread');
     else if (this.#upstream?.isLate(nowMs)) this.#failUpstream();
     else if (this.#deadlineMs <= nowMs) this.#expire();
-  }
-
-  reevaluate(policy: ActivePolicy | undefined): void {
-    if (policy === undefined) {
-      this.#revoke({ outcome: 'closed', details: this.#host.replyWithoutPolicy().details, digest: '', revoked: 'no-policy' });
-      return;
-    }
-    const verdict = this.#checks.resume(policy.filterChain.evaluateConnection(this.#facts));
-    if (verdict.kind === 'allow') return;
-    const revoked = verdict.kind === 'check' ? 'ext-authz' : 'denied';
-    this.#revoke({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict), revoked });
   }
 
   onBytes(buffer: Buffer, length: number): void {
@@ -146,9 +122,8 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
 
   onClose(error: Error | undefined): void {
     this.#clientClosed = true;
-    this.#checks.abort();
+    this.endEvaluation();
     this.#stopTimer?.();
-    this.#host.liveStreams?.delete(this);
     this.#input.close();
     this.#output.release();
     // An end is passed on as one; everything else resets the other side.
@@ -191,12 +166,12 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   #readFirst(buffer: Buffer, length: number): void {
     const isFirst = !this.#input.isHolding;
     // In a connection that the agent terminates, the name of the outer ClientHello counts, and TLS in it is opaque.
-    if (isFirst && (this.#facts.tls || !isTlsRecord(buffer.subarray(0, length)))) {
+    if (isFirst && (this.facts.tls || !isTlsRecord(buffer.subarray(0, length)))) {
       if (this.#decide()) this.#forward(buffer, 0, length);
       else if (this.#isChecking) this.#keep(buffer, length);
       return;
     }
-    if (isFirst) this.#deadlineMs = this.#host.clock.nowMs() + this.#host.timeouts.headTimeoutMs;
+    if (isFirst) this.#deadlineMs = this.host.clock.nowMs() + this.host.timeouts.headTimeoutMs;
     if (!this.#input.collect(buffer, 0, length)) {
       this.destroy('overload');
       return;
@@ -205,10 +180,10 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
     const hello = readClientHello(this.#input.kept);
     if (hello === 'more') {
       // Envoy closes a connection like this, too: without its name, a rule that denies the name would not match.
-      if (this.#input.kept.length >= MAX_HELLO) this.#refuse({ outcome: 'none', details: HELLO_TOO_LARGE, digest: '' });
+      if (this.#input.kept.length >= MAX_HELLO) this.refuse({ outcome: 'none', details: HELLO_TOO_LARGE, digest: '' });
       return;
     }
-    this.#facts = { ...this.#facts, sni: hello === 'none' ? '' : hello.sni };
+    this.facts = { ...this.facts, sni: hello === 'none' ? '' : hello.sni };
     if (this.#decide()) this.#forwardKept();
   }
 
@@ -227,73 +202,37 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
 
   /** The client has sent nothing: a server may have to speak first. One that is denied may still send a ClientHello that is allowed. */
   #onSilence(): void {
-    const policy = this.#host.activePolicy();
-    if (policy?.filterChain.evaluateConnection(this.#facts).kind === 'allow') {
+    const policy = this.host.activePolicy();
+    if (policy?.filterChain.evaluateConnection(this.facts).kind === 'allow') {
       this.#connect();
-      this.#evaluateAgain(policy);
-    } else this.#deadlineMs = this.#host.clock.nowMs() + DENIED_SILENCE_MS;
+      this.followPolicy(policy);
+    } else this.#deadlineMs = this.host.clock.nowMs() + DENIED_SILENCE_MS;
   }
 
-  /** Evaluates the connection. @param mayCheck false: a check denies @returns false: it was refused, or an ext_authz server is asked */
   #decide(mayCheck = true): boolean {
     this.#stopTimer?.();
-    const policy = this.#host.activePolicy();
-    if (policy === undefined) {
-      this.#refuse({ outcome: 'closed', details: this.#host.replyWithoutPolicy().details, digest: '' });
-      return false;
-    }
-    return this.#apply(policy.filterChain.evaluateConnection(this.#facts), policy, mayCheck);
+    return this.evaluate(mayCheck);
   }
 
-  #apply(verdict: ConnectionVerdict, policy: ActivePolicy, mayCheck: boolean, asked?: Provenance): boolean {
-    const { digest } = policy;
-    if (verdict.kind === 'check' && mayCheck) {
-      this.#startCheck(verdict, policy);
-      return false;
-    }
-    if (verdict.kind !== 'allow') {
-      const by = verdict.kind === 'deny' && verdict.decision === undefined && asked !== undefined ? { customRule: asked } : {};
-      this.#refuse({ outcome: 'deny', digest, ...denialOf(verdict), ...by });
-      return false;
-    }
-    this.#verdict = { outcome: 'allow', details: '', decision: verdict.decision, digest };
+  protected onAllowed(): void {
     this.#phase = 'relay';
     this.#touch();
     if (this.#upstream === undefined) this.#connect();
-    this.#evaluateAgain(policy);
-    return true;
   }
 
-  /** @param policy has allowed it */
-  #evaluateAgain(policy: ActivePolicy | undefined): void {
-    if (this.#host.liveStreams?.add(this, policy) === false) this.destroy('overload');
-  }
-
-  #revoke(verdict: TcpVerdict): void {
-    this.#verdict = verdict;
-    this.#host.liveStreams?.delete(this);
-    this.destroy('revoked');
-  }
-
-  /** Meanwhile nothing of the client is forwarded, and little of it is read. */
-  #startCheck(check: ConnectionCheck, policy: ActivePolicy): void {
+  protected onCheck(): void {
     this.#phase = 'check';
     this.#touch();
     this.#input.pause();
-    this.#checks.start(check, this.#facts, this.#host.extAuthz, (allowed) => {
-      if (!this.#apply(check.resume(allowed), policy, true, check.rule.source)) return;
-      this.#forwardKept();
-      if (this.#clientEnded && !this.#input.isHolding) this.#upstream?.end();
-    });
   }
 
-  #refuse(verdict: TcpVerdict): void {
-    this.#verdict = verdict;
-    this.destroy('refused');
+  protected onChecked(): void {
+    this.#forwardKept();
+    if (this.#clientEnded && !this.#input.isHolding) this.#upstream?.end();
   }
 
   #connect(): void {
-    const { clock, timeouts, application } = this.#host;
+    const { clock, timeouts, application } = this.host;
     this.#upstream = new TcpUpstream(application, this, clock.nowMs() + timeouts.connectTimeoutMs);
   }
 
@@ -305,7 +244,7 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   }
 
   #touch(): void {
-    this.#deadlineMs = this.#host.clock.nowMs() + this.#host.timeouts.idleTimeoutMs;
+    this.#deadlineMs = this.host.clock.nowMs() + this.host.timeouts.idleTimeoutMs;
   }
 
   #expire(): void {
@@ -320,13 +259,13 @@ export class TcpConnection implements SocketEvents, TcpUpstreamReceiver, LiveStr
   }
 
   #fail(details: string): void {
-    this.#verdict = { ...this.#verdict, details };
+    this.verdict = { ...this.verdict, details };
   }
 
   #closeIfBoth(): void {
     if (!this.#clientClosed || (this.#upstream !== undefined && !this.#upstreamClosed)) return;
-    const { facts, startMs, received, sent } = { facts: this.#facts, startMs: this.#startMs, received: this.#received, sent: this.#sent };
-    this.#host.tcpObserver.onTcpConnection({ ...this.#verdict, facts, startMs, received, sent });
-    this.#host.onConnectionClosed(this, this.#reason ?? 'client');
+    const { facts, startMs, received, sent } = { facts: this.facts, startMs: this.#startMs, received: this.#received, sent: this.#sent };
+    this.host.tcpObserver.onTcpConnection({ ...this.verdict, facts, startMs, received, sent });
+    this.host.onConnectionClosed(this, this.#reason ?? 'client');
   }
 }

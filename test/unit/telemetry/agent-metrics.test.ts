@@ -40,6 +40,9 @@ describe('agent metrics', () => {
       'sallyport_agent_bundle_info gauge',
       'sallyport_agent_bundle_age_seconds gauge',
       'sallyport_agent_bundle_refused_total counter',
+      'sallyport_agent_tls_handshakes_total counter',
+      'sallyport_agent_tls_certificate_expiry_timestamp_seconds gauge',
+      'sallyport_agent_tls_certificate_refused_total counter',
     ]);
   });
 

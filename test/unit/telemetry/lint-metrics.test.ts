@@ -73,6 +73,8 @@ describe('promtool finds nothing in the metrics', () => {
     metrics.onRevoked('denied');
     metrics.onBundle('sha256:a', 1);
     metrics.onBundleRefused('SP_BUNDLE_SCHEMA');
+    metrics.onTlsHandshake('ok', '1.3');
+    metrics.onTlsCertificate(2);
 
     expect(parseMetrics(metrics.text()).filter(({ samples }) => samples.length === 0)).to.deep.equal([]);
     expect(lintMetrics(metrics.text())).to.deep.equal([]);

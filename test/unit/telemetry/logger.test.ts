@@ -49,6 +49,8 @@ describe('logger', () => {
     child.debug({ token: 'secret' }, 'two');
     // A second logger of the process leaves the form alone, as the one that reports why the process ends.
     createLogger({ level: 'error', component: 'controller', fd }).error('three');
+    // A fatal line hands what waits to the system immediately, before a write that is under way.
+    await flushLogs();
     level = 'silent';
     child.fatal('four');
     [level, format] = ['warn', 'json'];
