@@ -127,7 +127,7 @@ const controller = {
       sampler: tracesSampler,
       samplerArg: tracesSamplerArg,
     }),
-    tls: agentTls,
+    tls: value(agentTls, DESCRIPTIONS.agentTls),
     startupProbe: value(probeTiming, "Timing of the agent's startup probe"),
     readinessProbe: value(probeTiming, "Timing of the agent's readiness probe"),
     annotationBounds: value(annotationBounds, DESCRIPTIONS.annotationBounds),

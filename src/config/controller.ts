@@ -244,7 +244,7 @@ const configObject = z.strictObject({
         .exactOptional(),
       agentStartupProbe: probeTiming.exactOptional(),
       agentReadinessProbe: probeTiming.exactOptional(),
-      agentTls: agentTls.exactOptional(),
+      agentTls: agentTls.exactOptional().meta({ description: DESCRIPTIONS.agentTls }),
       annotationBounds: annotationBounds.exactOptional(),
       agentRepositories: z.array(imageRepository).default([]).meta({ description: DESCRIPTIONS.agentRepositories }),
       privilegedContainers: z.enum(['refuse', 'report']).default('refuse').meta({ description: DESCRIPTIONS.privilegedContainers }),

@@ -36,6 +36,8 @@ export const DESCRIPTIONS = {
   agentTracesSampler:
     'Which requests are traced, as `OTEL_TRACES_SAMPLER`: with `parentbased_…`, what the client of a request says counts, and the rest of the name applies to traces that begin at the agent',
   agentTracesSamplerArg: 'Share of traces for samplers by ratio, 0 to 1',
+  agentTls:
+    'Whether agents terminate mutual TLS (`mode`: `off`, `permissive` or `strict`; annotations may be stricter), the source of the volume with the certificate of each agent (`volume`: `csi`, `secret` or `projected`), and the names of the files in it (`certificate`, `key` and `trustBundle`; absent: `tls.crt`, `tls.key` and `ca.crt`)',
   initResources: "Resources of the agent's init container; when empty, those of the agent",
   annotationBounds: 'What annotations of pods may change; a value beyond a bound is clamped, with an event on the pod',
   agentRepositories:
