@@ -53,14 +53,16 @@ function tampered(
   return pod;
 }
 
-/** A guarded pod with another program mounted into its agent. */
-function withCode(): object {
-  const pod = structuredClone(guardedPod('a')) as AnyPod & { spec: { volumes: object[] } };
-  pod.spec.volumes.push({ name: 'code', configMap: { name: 'mine' } });
+/** A guarded pod with another volume mounted into its agent. */
+function withMount(name: string, mount: object, volume: object = { name: 'code', configMap: { name: 'mine' } }): object {
+  const pod = structuredClone(guardedPod(name)) as AnyPod & { spec: { volumes: object[] } };
+  pod.spec.volumes.push(volume);
   const agent = pod.spec.initContainers[1] ?? {};
-  (agent['volumeMounts'] as object[]).push({ name: 'code', mountPath: '/app' });
+  (agent['volumeMounts'] as object[]).push({ name: 'code', ...mount });
   return pod;
 }
+
+const TLS_MOUNT = { mountPath: '/etc/sallyport/tls', readOnly: true };
 
 /** A guarded pod whose agent trusts something else. */
 function withTrust(name: string, { anchor, floor }: { readonly anchor: string; readonly floor: number }): object {
@@ -211,7 +213,14 @@ function testAgents(at: TenantStage): void {
       'volumes of the agent',
     ],
     ['whose labels come from a ConfigMap', withVolume({ name: 'sallyport-pod-info', configMap: { name: 'mine' } }), 'volumes of the agent'],
-    ['with a volume over the code of the agent', withCode(), 'nothing may be mounted'],
+    ['with a volume over the code of the agent', withMount('a', { mountPath: '/app' }), 'nothing may be mounted'],
+    ['with certificates that the agent may change', withMount('a', { ...TLS_MOUNT, readOnly: false }), 'nothing may be mounted'],
+    ['with a part of a volume as certificates', withMount('a', { ...TLS_MOUNT, subPath: 'x' }), 'nothing may be mounted'],
+    [
+      'whose certificates come from a directory of the node',
+      withMount('a', { ...TLS_MOUNT, name: 'sallyport-tls' }, { name: 'sallyport-tls', hostPath: { path: '/' } }),
+      'volumes of the agent',
+    ],
     ['that shares its processes', guardedPod('a', { shareProcessNamespace: true }), 'may not share processes'],
     [
       'with NET_ADMIN',
@@ -237,6 +246,13 @@ function testAgents(at: TenantStage): void {
 
       refuses(at, 'tenant', ['create', '-f', '-'], { text: 'only the agent may mount', object });
     }
+  });
+
+  it('can give its agents certificates, from a volume of the pod or a Secret', () => {
+    must(at.kubectl('tenant', ['create', '-f', '-'], withMount('tls-own', TLS_MOUNT)));
+    const secret = { name: 'sallyport-tls', secret: { secretName: 'web-tls' } };
+    must(at.kubectl('tenant', ['create', '-f', '-'], withMount('tls-secret', { ...TLS_MOUNT, name: 'sallyport-tls' }, secret)));
+    must(at.kubectl('tenant', ['delete', 'pod', 'tls-own', 'tls-secret', ...IN, '--now']));
   });
 
   it('can still delete its pods', () => {
