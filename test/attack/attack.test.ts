@@ -33,7 +33,7 @@ function described(name: string, ours: Observation, theirs: Observation, aspects
 }
 
 describe('attack set: the agent next to Envoy', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const listed = new Map(DIFFERENCES.flatMap((difference) => difference.cases.map((name) => [name, difference] as const)));
   let agent: Proxy | undefined;
   let envoy: Proxy | undefined;
