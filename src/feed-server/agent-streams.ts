@@ -97,6 +97,8 @@ interface PodStreams {
   older?: Served | undefined;
   /** The older one has said something since the newest one began. */
   isOlderAlive: boolean;
+  /** Stops the timer that ends the older one. */
+  cancelProbation?: () => void;
 }
 
 /** More than the time between two reports of an agent. */
@@ -199,9 +201,10 @@ class Streams {
     }
     const { newest: older } = before;
     before.older?.stream.close('replaced');
+    before.cancelProbation?.();
     const streams: PodStreams = { newest: served, older, isOlderAlive: false };
     this.byPod.set(pod, streams);
-    this.#options.clock.after(PROBATION_MS, () => {
+    streams.cancelProbation = this.#options.clock.after(PROBATION_MS, () => {
       if (!streams.isOlderAlive) streams.older?.stream.close('replaced');
     });
   }
@@ -209,6 +212,7 @@ class Streams {
   #removeFromPod(served: Served): void {
     const { pod } = served;
     const streams = this.byPod.get(pod);
+    if (streams !== undefined && (streams.older === served || streams.newest === served)) streams.cancelProbation?.();
     if (streams?.older === served) {
       Object.assign(streams, { older: undefined, isOlderAlive: false });
       this.#say(streams);

@@ -288,7 +288,7 @@ describe('the server of the feed', () => {
     await until(() => !reports.isConnected('foo/web'), 'the end of the second stream');
     report(first, 3, 0);
     await until(() => revisionOf('web') === digest(3), 'the report of the first');
-    expect([feed.streams(), reports.isConnected('foo/web')]).to.deep.equal([1, true]);
+    expect([feed.streams(), reports.isConnected('foo/web'), clock.pending().includes(PROBATION_MS)]).to.deep.equal([1, true, false]);
   });
 
   for (const [what, payload] of [
