@@ -48,7 +48,7 @@ function warning(path: string, field: string): Finding {
     code: 'SP_NEEDS_PEER_IDENTITY',
     severity: 'warning',
     path,
-    message: `${field} depends on the peer identity, which agents do not know: no request has one`,
-    hint: 'set mesh.trustedProxies to the proxies that terminate mTLS in front of the agents, or use requestPrincipals or a NetworkPolicy instead',
+    message: `${field} depends on the peer identity, which a request has only over mutual TLS that the agent terminates`,
+    hint: 'let the agents terminate TLS (sallyport.dev/tls), set mesh.trustedProxies to the proxies that terminate it in front of them, or use requestPrincipals or a NetworkPolicy instead',
   };
 }
