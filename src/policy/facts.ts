@@ -31,6 +31,8 @@ export interface ConnectionFacts {
   readonly tls: boolean;
   /** `1.2` or `1.3`. Absent: the agent did not terminate TLS. For the access log; no policy sees it. */
   readonly tlsVersion?: string;
+  /** First URI of the agent's own certificate, for ext_authz servers; no policy sees it. Absent: none. */
+  readonly localUri?: string;
   /**
    * The element to append to X-Forwarded-Client-Cert on an mTLS connection:
    * `By=<local URI>;Hash=<sha256 hex>;Subject="<subject>";URI=<peer URI>`. Set by whatever terminated TLS. Absent: nothing is appended.

@@ -31,12 +31,12 @@ function requestMessageOf(request: CheckRequest, nowMs: number): object {
   return { attributes: { ...peersOf(check.connection), request: { time, http } } };
 }
 
-function peersOf({ sourceIp, destinationIp, destinationPort, peer }: ConnectionFacts): object {
+function peersOf({ sourceIp, destinationIp, destinationPort, peer, localUri }: ConnectionFacts): object {
   const at = (address: string, port: number): object => ({ socket_address: { address, port_value: port } });
   const principal = peer === undefined ? undefined : principalOf(peer);
   return {
     source: { address: at(sourceIp, 0), ...(principal === undefined ? {} : { principal }) },
-    destination: { address: at(destinationIp, destinationPort) },
+    destination: { address: at(destinationIp, destinationPort), ...(localUri === undefined ? {} : { principal: localUri }) },
   };
 }
 

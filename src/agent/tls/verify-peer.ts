@@ -9,7 +9,8 @@ import { forwardedElement, identityOf, isOfTrustDomain } from './peer-identity.t
 import type { HandshakeFailure } from './tls-observer.ts';
 
 /** What a handshake adds to the facts of a connection. */
-export type SecuredFacts = Required<Pick<ConnectionFacts, 'sni' | 'tls' | 'tlsVersion' | 'peer' | 'forwardedClientCert'>>;
+export type SecuredFacts = Required<Pick<ConnectionFacts, 'sni' | 'tls' | 'tlsVersion' | 'peer' | 'forwardedClientCert'>> &
+  Pick<ConnectionFacts, 'localUri'>;
 
 /** What is expected of a peer. */
 export interface PeerExpectation {
@@ -39,7 +40,8 @@ export function verifyPeer(socket: TLSSocket, { sni, trustDomains, localUri }: P
   if (serverNameOf(socket) !== sni) return 'server_name';
   const peer = identityOf(certificate);
   if (!isOfTrustDomain(peer, trustDomains)) return 'identity';
-  return { sni, tls: true, tlsVersion, peer, forwardedClientCert: forwardedElement(certificate, peer, localUri) };
+  const forwardedClientCert = forwardedElement(certificate, peer, localUri);
+  return { sni, tls: true, tlsVersion, peer, forwardedClientCert, ...(localUri !== '' && { localUri }) };
 }
 
 function verificationFailure(socket: TLSSocket): HandshakeFailure | undefined {

@@ -12,7 +12,10 @@ export interface SeenMessage {
       readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } };
       readonly principal: string;
     };
-    readonly destination: { readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } } };
+    readonly destination: {
+      readonly principal: string;
+      readonly address: { readonly socket_address: { readonly address: string; readonly port_value: number } };
+    };
     readonly request: {
       readonly time: { readonly seconds: number; readonly nanos: number };
       readonly http: {

@@ -102,6 +102,23 @@ describe('gRPC checks: requests', () => {
     });
   }
 
+  it('carries addresses and names of a TCP connection, and no request', async () => {
+    fake = await startGrpcFake(consent);
+    const connection = {
+      ...CONNECTION,
+      peer: { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' },
+      localUri: 'spiffe://td/ns/a/sa/own',
+    };
+    const answer = await sendCheck({ kind: 'check', provider: providerOf(fake.port, { protocol: 'grpc' }), connection }, undefined, never);
+
+    expect(answer).to.deep.equal(ALLOW);
+    const { source, destination, request } = fake.seen[0]?.attributes ?? {};
+    expect(source).to.deep.include({ principal: 'spiffe://td/ns/a/sa/b' });
+    expect(destination).to.deep.include({ principal: 'spiffe://td/ns/a/sa/own' });
+    expect(destination?.address.socket_address).to.deep.include({ address: '10.1.0.1', port_value: 8080 });
+    expect(request ?? undefined).to.equal(undefined);
+  });
+
   it('carries bytes as UTF-8 and marks invalid sequences', async () => {
     const utf8 = Buffer.from('é').toString('latin1');
     await ask(consent, {}, { headers: ['x-a', utf8, 'x-b', 'a\xffb'], target: `/${utf8}` });

@@ -49,6 +49,14 @@ function setUp(): void {
 describe('HTTP checks: requests', () => {
   setUp();
 
+  it('has none for a TCP connection, which is denied even where the provider fails open', async () => {
+    fake = await startHttpFake(consent);
+    const { connection } = checkOf(providerOf(fake.port));
+    const provider = providerOf(fake.port, { failOpen: true });
+
+    expect(await sendCheck({ kind: 'check', provider, connection }, undefined, never)).to.deep.equal(ERROR);
+  });
+
   it('carries the method, the path with query after the prefix, Host, Authorization and a length, and nothing else', async () => {
     const headers = ['authorization', 'Bearer x', 'x-user', 'me', 'cookie', 'a=b'];
     await ask(consent, { pathPrefix: '/check' }, { method: 'DELETE', headers });
