@@ -48,7 +48,7 @@ describe('text of a log line', () => {
   });
 
   describe('colours', () => {
-    const names = ['FORCE_COLOR', 'NO_COLOR', 'TERM'] as const;
+    const names = ['CI', 'FORCE_COLOR', 'NO_COLOR', 'TERM'] as const;
     const saved = names.map((name) => [name, process.env[name]] as const);
     beforeEach(() => {
       for (const name of names) delete process.env[name];
