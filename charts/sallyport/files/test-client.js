@@ -4,7 +4,8 @@ const target = process.env.TARGET;
 const end = Date.now() + 1000 * Number(process.env.PATIENCE_SECONDS);
 
 const ask = (path) =>
-  fetch(target + path, { signal: AbortSignal.timeout(5000) }).then(
+  // A new connection each time: one that was opened before the Service had rules may lead elsewhere.
+  fetch(target + path, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) }).then(
     (response) => response.status,
     (error) => (error.cause ?? error).code ?? error.name,
   );
