@@ -15,6 +15,7 @@ export type PostResult =
 export interface Poster {
   /** Never rejects. @param ms deadline for the whole response */
   post(body: string, ms: number): Promise<PostResult>;
+  /** Ends the connection, and with it a POST in progress, which has failed then. */
   close(): void;
 }
 

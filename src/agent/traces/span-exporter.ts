@@ -4,7 +4,7 @@
  */
 import type { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedList, ByteBudget } from '../../limits/containers.ts';
-import { pauseFor, startTimer } from '../../limits/timers.ts';
+import { pauseFor, startDeadline, startTimer } from '../../limits/timers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Poster, PostResult } from './post.ts';
 import { exportBody, type TraceSource } from './span-json.ts';
@@ -65,14 +65,18 @@ export class SpanExporter {
 
   /** Exports what is queued, for at most `ms` milliseconds, and drops the rest. To be called once. */
   async stop(ms: number): Promise<void> {
+    const { limits, poster } = this.#options;
     this.#endMs = performance.now() + ms;
     this.#stopping.abort();
+    // An export that has begun before has a longer deadline.
+    const cancel = startDeadline(limits.spanFlushTime, () => poster.close(), { ms });
     await this.#exporting;
     this.#start();
     await this.#exporting;
+    cancel();
     const lost = this.#queue.length;
     if (lost > 0) this.#options.onSpans('dropped', lost);
-    this.#options.poster.close();
+    poster.close();
   }
 
   #start(): void {

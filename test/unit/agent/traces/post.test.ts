@@ -53,6 +53,22 @@ describe('POST of spans', () => {
     poster.close();
   });
 
+  it('fails when it is closed, before and in the middle of an answer', async () => {
+    for (const start of ['', 'half']) {
+      const poster = createPoster(urlOf(), LIMITS);
+      const asked = new Promise<void>((resolve) => {
+        handle = (_, response) => {
+          if (start !== '') response.writeHead(200, { 'content-length': '10' }).write(start);
+          resolve();
+        };
+      });
+      const posted = poster.post('{}', 60_000);
+      await asked;
+      poster.close();
+      expect(await posted).to.include({ kind: 'failed' });
+    }
+  });
+
   it('fails when no server listens, with a reason', async () => {
     const url = urlOf();
     server.close();

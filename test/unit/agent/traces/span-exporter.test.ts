@@ -19,6 +19,7 @@ describe('span exporter', () => {
   let warnings: string[];
   let hold: Promise<void> | undefined;
   let closed: boolean;
+  let onClose: () => void;
 
   const create = (limits: Partial<Record<LimitName, number>>): SpanExporter => {
     const own = Object.entries({ spanDelay: NEVER, spanExportRetry: 1, ...limits }).map(
@@ -34,6 +35,7 @@ describe('span exporter', () => {
         },
         close: () => {
           closed = true;
+          onClose();
         },
       },
       source: { attributes: {} },
@@ -55,6 +57,7 @@ describe('span exporter', () => {
     warnings = [];
     hold = undefined;
     closed = false;
+    onClose = () => undefined;
   });
 
   it('exports a batch as soon as it is full, and fewer spans after the delay', async () => {
@@ -162,6 +165,19 @@ describe('span exporter', () => {
     expect(counts).to.deep.equal({ exported: 3, dropped: 2 });
     expect(closed).to.equal(true);
     expect(deadlines.slice(1).every((ms) => ms <= 5000)).to.equal(true);
+  });
+
+  it('ends an export that began before the agent stopped when the time is over', async () => {
+    results = [FAILED];
+    const exporter = create({ spanBatch: 1 });
+    const held = Promise.withResolvers<void>();
+    hold = held.promise;
+    onClose = held.resolve;
+    for (const span of ['1', '2']) exporter.add(span);
+    await until(() => bodies.length === 1, 'the export');
+    await exporter.stop(20);
+    expect(counts).to.deep.equal({ exported: 0, dropped: 2 });
+    expect(bodies).to.have.length(1);
   });
 
   it('drops what is left when no time is left', async () => {
