@@ -133,7 +133,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/tls': {
     job: 'TLS that the agent terminates: certificates, handshakes, peer identity; the ClientHello of other TLS',
     imports: ['agent/net', 'fs-watch', 'limits', 'regular-file.ts'],
-    types: ['agent/http1', 'clock.ts', 'policy', 'telemetry'],
+    types: ['agent/http1', 'api', 'clock.ts', 'policy', 'telemetry'],
     node: ['node:crypto', 'node:path', 'node:tls'],
     nodeTypes: ['node:net'],
   },
@@ -176,7 +176,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/traces': {
     job: 'spans of exchanges, exported by OTLP; loaded only when a collector is configured',
     imports: ['agent/log', 'http', 'limits', 'text.ts'],
-    types: ['agent/exchange', 'clock.ts', 'policy', 'telemetry'],
+    types: ['agent/exchange', 'api', 'clock.ts', 'policy', 'telemetry'],
     node: ['node:crypto', 'node:http', 'node:https'],
   },
   'agent/admin': {

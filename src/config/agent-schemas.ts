@@ -2,7 +2,7 @@
  * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
  */
 import * as z from 'zod';
-import { isTracesEndpoint, TLS_MODES, TRACES_SAMPLERS } from '../api/kube/agent-contract.ts';
+import { isTracesEndpoint, TLS_FILE_NAME, TLS_MODES, TRACES_SAMPLERS, type TracesSampler } from '../api/kube/agent-contract.ts';
 import type { AnnotationBounds, ProbeTiming, TlsSettings } from '../api/kube/agent-settings.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { QUANTITY } from './patterns.ts';
@@ -32,12 +32,12 @@ export const tracesEndpoint: z.ZodString = z
   .refine(isTracesEndpoint, { error: 'not an http or https URL without credentials and query' })
   .meta({ description: DESCRIPTIONS.agentTracesEndpoint });
 /** Which requests agents trace. */
-export const tracesSampler: z.ZodEnum<{ [K in (typeof TRACES_SAMPLERS)[number]]: K }> = z
+export const tracesSampler: z.ZodEnum<{ [K in TracesSampler]: K }> = z
   .enum(TRACES_SAMPLERS)
   .meta({ description: DESCRIPTIONS.agentTracesSampler });
 /** Share of traces, for samplers by ratio. */
 export const tracesSamplerArg: z.ZodNumber = z.number().min(0).max(1).meta({ description: DESCRIPTIONS.agentTracesSamplerArg });
-const fileName = z.string().regex(/^\.{0,2}[\w-][\w.-]{0,250}$/, 'not a file name');
+const fileName = z.string().regex(TLS_FILE_NAME, 'not a file name');
 
 /** Schema of {@link TlsSettings}. */
 export const agentTls: z.ZodType<Omit<TlsSettings, 'podVolume'>> = z

@@ -18,8 +18,10 @@ import {
   type InjectedTls,
   isTracesEndpoint,
   TLS_DIRECTORY,
+  TLS_FILE_NAME,
   TLS_FILES,
   TRACES_SAMPLERS,
+  type TracesSampler,
 } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { parseTrustAnchor, type TrustAnchor } from '../bundle/trust-anchor.ts';
@@ -85,9 +87,6 @@ export interface AgentTraces {
   /** Name of the pod; undefined: unknown. */
   readonly podName: string | undefined;
 }
-
-/** Values of `OTEL_TRACES_SAMPLER`. */
-export type TracesSampler = (typeof TRACES_SAMPLERS)[number];
 
 /** Where the feed is, and how the agent identifies itself there. */
 export interface AgentFeed extends Required<Omit<InjectedFeed, 'address'>> {
@@ -173,14 +172,14 @@ const FEED: z.ZodMiniType<InjectedFeed> = z.strictObject({
   serverName: z.exactOptional(z.string().check(z.minLength(1))),
   tokenFile: z.exactOptional(z.string().check(z.minLength(1))),
 });
-const FILE_NAME = z.string().check(z.regex(/^\.{0,2}[\w-][\w.-]{0,250}$/));
+const TLS_FILE = z.string().check(z.regex(TLS_FILE_NAME));
 const TLS: z.ZodMiniType<InjectedTls> = z.strictObject({
   mode: z.enum(['permissive', 'strict']),
   trustDomains: z.array(z.string().check(z.regex(/^[^\s/:]{1,255}$/))).check(z.minLength(1), z.maxLength(64)),
   directory: z.exactOptional(z.string().check(z.minLength(1))),
-  certificate: z.exactOptional(FILE_NAME),
-  key: z.exactOptional(FILE_NAME),
-  trustBundle: z.exactOptional(FILE_NAME),
+  certificate: z.exactOptional(TLS_FILE),
+  key: z.exactOptional(TLS_FILE),
+  trustBundle: z.exactOptional(TLS_FILE),
 });
 const PROBES: z.ZodMiniType<AppProbes> = z.record(
   z.string().check(z.regex(/^[^/]+\/(?:livez|readyz|startupz|poststartz|prestopz)$/)),

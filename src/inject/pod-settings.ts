@@ -2,7 +2,7 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
-import { APP_PROTOCOLS, TLS_MODES } from '../api/kube/agent-contract.ts';
+import { APP_PROTOCOLS, TLS_FILE_NAME, TLS_MODES } from '../api/kube/agent-contract.ts';
 import type { ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
@@ -59,7 +59,6 @@ const INIT_RESOURCES: ResourceRows = [
   [INIT_MEMORY_LIMIT_ANNOTATION, 'limits', 'memory'],
 ];
 const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
-const FILE_NAME = /^\.{0,2}[\w-][\w.-]{0,250}$/;
 const PROBE: Range = { min: 1, max: 3600, whole: true };
 const DRAIN: Range = { min: 0, max: 3600, whole: false };
 const CONNECTIONS: Range = { min: 1, max: 1_000_000, whole: true };
@@ -198,7 +197,7 @@ class AnnotationReader {
     const text = this.#text(TLS_FILES_ANNOTATION);
     if (text === undefined) return undefined;
     const [certificate = '', key = '', trustBundle = '', ...rest] = text.split(',').map((name) => name.trim());
-    const isValid = rest.length === 0 && [certificate, key, trustBundle].every((name) => FILE_NAME.test(name));
+    const isValid = rest.length === 0 && [certificate, key, trustBundle].every((name) => TLS_FILE_NAME.test(name));
     if (isValid) return { certificate, key, trustBundle };
     return this.#refuse(TLS_FILES_ANNOTATION, text, 'three file names, such as tls.crt,tls.key,ca.crt');
   }

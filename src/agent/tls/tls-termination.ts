@@ -1,12 +1,13 @@
 /*
  * What an agent that terminates TLS has in common for all its connections.
  */
+import type { InjectedTls } from '../../api/kube/agent-contract.ts';
 import type { TlsCertificates } from './certificates.ts';
 import type { ClientHello } from './client-hello.ts';
 import type { TlsObserver } from './tls-observer.ts';
 
 /** `strict`: every connection must be mutual TLS. `permissive`: plain text passes, too, and TLS that is for the application. */
-export type TlsMode = 'permissive' | 'strict';
+export type TlsMode = InjectedTls['mode'];
 
 /** How TLS is terminated. */
 export interface TlsTermination {

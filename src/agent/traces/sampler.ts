@@ -2,23 +2,15 @@
  * The samplers of the OpenTelemetry specification (https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling), by the names of
  * `OTEL_TRACES_SAMPLER`.
  */
+import type { TracesSampler } from '../../api/kube/agent-contract.ts';
 import type { SpanContext } from './trace-context.ts';
 
 /** A sampler, and the share that it takes of the traces that it decides about. */
 export interface SamplerOptions {
-  readonly sampler: SamplerName;
+  readonly sampler: TracesSampler;
   /** 0 to 1, for samplers by ratio. */
   readonly ratio: number;
 }
-
-/** Value of `OTEL_TRACES_SAMPLER`. */
-export type SamplerName =
-  | 'always_on'
-  | 'always_off'
-  | 'traceidratio'
-  | 'parentbased_always_on'
-  | 'parentbased_always_off'
-  | 'parentbased_traceidratio';
 
 /** Whether to record a trace. @param parent undefined: the trace begins here */
 export type Sampler = (traceId: string, parent: SpanContext | undefined) => boolean;

@@ -156,6 +156,9 @@ export const TRACES_SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
+/** One of {@link TRACES_SAMPLERS}. */
+export type TracesSampler = (typeof TRACES_SAMPLERS)[number];
+
 /** An http or https URL without credentials, query and fragment. The port may be too large. */
 export const TRACES_ENDPOINT: RegExp = /^https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~/-]*)?$/;
 
@@ -169,10 +172,13 @@ export interface InjectedTraces {
   /** See {@link isTracesEndpoint}. */
   readonly endpoint: string;
   /** Absent: `parentbased_always_on`. */
-  readonly sampler?: (typeof TRACES_SAMPLERS)[number];
+  readonly sampler?: TracesSampler;
   /** 0 to 1; absent: 1. */
   readonly samplerArg?: number;
 }
+
+/** A name of a file with a certificate or key, as the keys of Secrets. */
+export const TLS_FILE_NAME: RegExp = /^\.{0,2}[\w-][\w.-]{0,250}$/;
 
 /** How an agent terminates TLS. */
 export interface InjectedTls {

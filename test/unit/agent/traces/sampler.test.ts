@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { createSampler, type SamplerName } from '../../../../src/agent/traces/sampler.ts';
+import { createSampler } from '../../../../src/agent/traces/sampler.ts';
+import type { TracesSampler } from '../../../../src/api/kube/agent-contract.ts';
 
 const LOW = `${'f'.repeat(16)}${'0'.repeat(15)}1`;
 const HIGH = `${'0'.repeat(16)}${'f'.repeat(16)}`;
@@ -7,7 +8,7 @@ const SAMPLED = { traceId: HIGH, spanId: '1'.repeat(16), isSampled: true };
 const UNSAMPLED = { ...SAMPLED, traceId: LOW, isSampled: false };
 
 describe('sampler', () => {
-  const rows: readonly (readonly [name: SamplerName, root: readonly boolean[], sampled: boolean, unsampled: boolean])[] = [
+  const rows: readonly (readonly [name: TracesSampler, root: readonly boolean[], sampled: boolean, unsampled: boolean])[] = [
     ['always_on', [true, true], true, true],
     ['always_off', [false, false], false, false],
     ['traceidratio', [true, false], false, true],
