@@ -24,7 +24,7 @@ describe('events about the configuration', () => {
       worse,
       worse,
       'Normal ConfigurationAccepted: The configuration is active',
-      'Normal ConfigurationAccepted: Settings below mesh are active; others need a restart',
+      'Normal ConfigurationAccepted: Settings below mesh, logLevel and logFormat are active; others need a restart',
     ]);
     for (const event of events) expect(event.regarding).to.deep.equal({ ...regarding, uid: 'uid' });
     one.onReload('failure', { error: 'mesh: bad', needsRestart: false });
