@@ -22,6 +22,7 @@ import type { RawRequest } from '../../../src/http/heads.ts';
 import { HttpDate } from '../../../src/http/http-date.ts';
 import { textReply } from '../../../src/http/local-reply.ts';
 import { httpChain } from '../filters/chains.ts';
+import { copyOf } from './copy-record.ts';
 
 export const logOf = (outcome: FinalVerdictLog['outcome'], path = '/', details = ''): FinalVerdictLog => ({
   outcome,
@@ -133,42 +134,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   let connections = 0;
   const closed: CloseReason[] = [];
   const observer = {
-    onExchange: (record: ExchangeRecord) => {
-      const {
-        protocol,
-        method,
-        path,
-        status,
-        requestId,
-        headers,
-        sourceIp,
-        destinationPort,
-        tls,
-        verdict,
-        details,
-        digest,
-        startMs,
-        evaluatedMs,
-        revoked,
-      } = record;
-      records.push({
-        protocol,
-        method,
-        path,
-        status,
-        requestId,
-        headers,
-        sourceIp,
-        destinationPort,
-        tls,
-        verdict,
-        details,
-        digest,
-        startMs,
-        evaluatedMs,
-        revoked,
-      });
-    },
+    onExchange: (record: ExchangeRecord) => void records.push(copyOf(record)),
     onConnectionOpened: () => {
       connections += 1;
     },

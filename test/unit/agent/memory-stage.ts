@@ -9,6 +9,7 @@ import { Exchange } from '../../../src/agent/exchange/exchange.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
 import { type Clock, systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
+import { copyOf } from './copy-record.ts';
 import { stubFilterChain } from './loopback.ts';
 import { MemoryClient, MemoryUpstream } from './memory-streams.ts';
 
@@ -49,40 +50,4 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
   });
   client.attach(exchange);
   return { client, upstream, records };
-}
-
-/** The record itself is reused by the next exchange. */
-export function copyOf(record: ExchangeRecord): ExchangeRecord {
-  const {
-    protocol,
-    method,
-    path,
-    status,
-    requestId,
-    headers,
-    sourceIp,
-    destinationPort,
-    tls,
-    verdict,
-    details,
-    digest,
-    startMs,
-    evaluatedMs,
-  } = record;
-  return {
-    protocol,
-    method,
-    path,
-    status,
-    requestId,
-    headers,
-    sourceIp,
-    destinationPort,
-    tls,
-    verdict,
-    details,
-    digest,
-    startMs,
-    evaluatedMs,
-  };
 }
