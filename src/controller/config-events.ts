@@ -47,7 +47,9 @@ export function createConfigEvents({ regarding, uidOf, recorder, clock = systemC
         reject(error);
         return;
       }
-      const note = needsRestart ? 'Settings below mesh, logLevel and logFormat are active; others need a restart' : 'The configuration is active';
+      const note = needsRestart
+        ? 'Settings below mesh, logLevel and logFormat are active; others need a restart'
+        : 'The configuration is active';
       record({ type: 'Normal', reason: CONFIG_ACCEPTED, note });
     },
     stop: () => cancel(),

@@ -23,7 +23,7 @@ export interface Product {
 /** The lowest and the highest minor of Kubernetes that the product claims, with the release that the tests build. Only here. */
 export const KUBERNETES = { lowest: { minor: '1.30', version: 'v1.30.14' }, highest: { minor: '1.37', version: 'v1.37.2' } } as const;
 
-/** The release that all suites run on: that of the minor in `SALLYPORT_KUBERNETES`, the highest without it. @throws Error naming the minors */
+/** The release that the integration suite runs on: that of the minor in `SALLYPORT_KUBERNETES`, the highest without it. @throws Error naming the minors */
 export function selectedKubernetes(minor: string | undefined = process.env['SALLYPORT_KUBERNETES']): string {
   if (minor === undefined || minor === '') return KUBERNETES.highest.version;
   const known = Object.values(KUBERNETES);

@@ -1,6 +1,6 @@
 /*
  * The short form of a release on the lowest and the highest minor of Kubernetes that the product claims: CRDs with CEL, the chart
- * installed, upgraded and uninstalled, admission policies that refuse, and a bundle. `SALLYPORT_KUBERNETES` runs all suites on another minor.
+ * installed, upgraded and uninstalled, admission policies that refuse, and a bundle. `SALLYPORT_KUBERNETES` runs the whole integration suite on the lowest.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -13,20 +13,12 @@ import { type ControllerProcess, startController } from '../support/controller-p
 import { until } from '../support/fake-clock.ts';
 import { AGENT_IMAGE } from '../support/guarded-pods.ts';
 import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+import { VALUES_WITHOUT_NODES } from '../support/tenant-stage.ts';
 
 const run = promisify(execFile);
 const chart = new URL('../../charts/sallyport/', import.meta.url).pathname;
 const SYSTEM = 'sallyport-system';
 const ACCOUNT = `system:serviceaccount:${SYSTEM}:sallyport`;
-/** The API server cannot reach a pod here. */
-const VALUES = [
-  'agent.image.repository=example/agent',
-  'agent.initImage.repository=example/redirect',
-  'image.registry=',
-  'replicaCount=0',
-  'webhook.injection.enabled=false',
-  'webhook.validation.enabled=false',
-];
 const CASES = new Map([
   [KUBERNETES.lowest.version as string, true],
   [selectedKubernetes(), selectedKubernetes() === KUBERNETES.lowest.version],
@@ -50,7 +42,8 @@ for (const [version, lowest] of CASES) {
     const helm = async (command: string, ...args: readonly string[]): Promise<string> =>
       (await run(binaryPath('helm'), [command, 'sallyport', `--kubeconfig=${plane.kubeconfigPath}`, '--namespace', SYSTEM, ...args]))
         .stdout;
-    const withValues = (...more: readonly string[]): readonly string[] => [...VALUES, ...more].flatMap((value) => ['--set', value]);
+    const withValues = (...more: readonly string[]): readonly string[] =>
+      [...VALUES_WITHOUT_NODES, ...more].flatMap((value) => ['--set', value]);
 
     before(async () => {
       plane = await startControlPlane({ audit: true, lowest });

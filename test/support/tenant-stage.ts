@@ -138,17 +138,18 @@ async function startTheController(stage: TenantStage): Promise<void> {
   });
 }
 
-/** The webhooks are off, because the API server cannot reach a pod here; pods are injected before they are created. */
+/** Values for an API server without nodes: it cannot reach a pod, so the webhooks are off; pods are injected before they are created. */
+export const VALUES_WITHOUT_NODES: readonly string[] = [
+  'agent.image.repository=example/agent',
+  'agent.initImage.repository=example/redirect',
+  'image.registry=',
+  'replicaCount=0',
+  'webhook.injection.enabled=false',
+  'webhook.validation.enabled=false',
+];
+
 function runHelm(stage: TenantStage, command: 'install' | 'upgrade' | 'uninstall', ...values: readonly string[]): void {
   const chart = new URL('../../charts/sallyport', import.meta.url).pathname;
-  const settings = [
-    'agent.image.repository=example/agent',
-    'agent.initImage.repository=example/redirect',
-    'image.registry=',
-    'replicaCount=0',
-    'webhook.injection.enabled=false',
-    'webhook.validation.enabled=false',
-  ];
   const result = spawnSync(
     binaryPath('helm'),
     [
@@ -159,7 +160,7 @@ function runHelm(stage: TenantStage, command: 'install' | 'upgrade' | 'uninstall
       '--namespace',
       SYSTEM,
       ...(command === 'install' ? ['--create-namespace'] : []),
-      ...(command === 'uninstall' ? [] : [...settings, ...values].flatMap((setting) => ['--set', setting])),
+      ...(command === 'uninstall' ? [] : [...VALUES_WITHOUT_NODES, ...values].flatMap((setting) => ['--set', setting])),
     ],
     { encoding: 'utf8' },
   );

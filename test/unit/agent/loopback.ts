@@ -5,6 +5,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NOT_READY } from '../../../src/agent/bundles/active-policy.ts';
 import { type ActivePolicy, type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
@@ -260,4 +261,9 @@ export async function talk(port: number, bytes: string, enough: (text: string) =
   const text = await client.until(enough);
   client.socket.destroy();
   return text;
+}
+
+/** Waits in real time until the condition holds; the timeout of the test limits it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(1);
 }

@@ -22,7 +22,7 @@ import { OPCODE, serverFrame } from '../../../support/web-socket-frames.ts';
 import { allow, authorizer, custom, deny, filterChainOf, paths, policy, raw } from '../../filters/chains.ts';
 import { ISSUER, makeKey, NOW, type SigningKey, sign } from '../../jwt/tokens.ts';
 import { connectHttp2, Http2WebSocket } from '../http2/web-socket-client.ts';
-import { headOf, logOf, RawClient, type Stage, type StageOptions, stage } from '../loopback.ts';
+import { headOf, logOf, RawClient, type Stage, type StageOptions, stage, until } from '../loopback.ts';
 
 const CANCEL = 8;
 const LIFETIME = 600;
@@ -78,10 +78,6 @@ async function start(options: StageOptions = {}): Promise<void> {
     upstream: application,
     ...options,
   });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1);
 }
 
 /** The token of the stream expires; its clock skew is over. */

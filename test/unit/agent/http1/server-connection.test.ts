@@ -9,7 +9,7 @@ import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
 import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import { chainWithChecks } from '../check-chain.ts';
-import { OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+import { OK, RawClient, type Stage, type StageOptions, stage, talk, until } from '../loopback.ts';
 
 const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
 const post = (path: string, length: number, fields = ''): string =>
@@ -23,10 +23,6 @@ async function start(options: StageOptions = {}): Promise<Stage> {
   at = await stage(options);
   return at;
 }
-async function until(fact: () => boolean): Promise<void> {
-  while (!fact()) await sleep(1);
-}
-
 /** An application that shows its connection, and when it is over. */
 class Application {
   readonly sockets: Socket[] = [];

@@ -10,7 +10,7 @@ import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { type Field, frame, headers, OPEN, RawHttp2Client, request, settings, TYPE, uint32 } from '../../../support/http2-frames.ts';
 import { clientFrame, framesOf, OPCODE, serverFrame } from '../../../support/web-socket-frames.ts';
-import { type Stage, type StageOptions, stage } from '../loopback.ts';
+import { type Stage, type StageOptions, stage, until } from '../loopback.ts';
 import { connectHttp2, Http2WebSocket } from './web-socket-client.ts';
 
 const CANCEL = 8;
@@ -23,10 +23,6 @@ const ends: (() => void)[] = [];
 async function start(options: StageOptions): Promise<void> {
   at = await stage({ appProtocol: 'http2', ...options });
   session = await connectHttp2(at.port);
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1);
 }
 
 afterEach(async () => {

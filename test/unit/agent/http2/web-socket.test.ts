@@ -15,7 +15,7 @@ import { data, type Field, frame, headers, OPEN, RawHttp2Client, request, TYPE, 
 import { clientCloseFrame, clientFrame, OPCODE, serverFrame } from '../../../support/web-socket-frames.ts';
 import { httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
-import { headOf, logOf, type Stage, type StageOptions, stage } from '../loopback.ts';
+import { headOf, logOf, type Stage, type StageOptions, stage, until } from '../loopback.ts';
 import { connectHttp2, Http2WebSocket } from './web-socket-client.ts';
 
 const CANCEL = 8;
@@ -62,10 +62,6 @@ async function webSocketApplication(onSocket: (socket: WebSocket) => void): Prom
 const echo = (socket: WebSocket): void => {
   socket.on('message', (message: Buffer, isBinary: boolean) => socket.send(isBinary ? message : message.toString('utf8')));
 };
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1);
-}
 
 afterEach(async () => {
   session?.destroy();

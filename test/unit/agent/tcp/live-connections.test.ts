@@ -2,12 +2,11 @@
  * TCP connections that are evaluated again when the policy changes, over loopback sockets.
  */
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { CHECK_ALLOWED } from '../../../../src/filters/check-response.ts';
 import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import { allow, authorizer, custom, deny, filterChainOf } from '../../filters/chains.ts';
-import { RawClient, type Stage, type StageOptions, stage } from '../loopback.ts';
+import { RawClient, type Stage, type StageOptions, stage, until } from '../loopback.ts';
 
 const has = (part: string) => (text: string) => text.includes(part);
 
@@ -15,10 +14,6 @@ let at: Stage;
 
 async function start(options: StageOptions): Promise<void> {
   at = await stage({ reevaluate: true, ...options });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1);
 }
 
 describe('live TCP connections', () => {
