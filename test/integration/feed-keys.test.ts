@@ -69,7 +69,7 @@ describe('keys that an agent lacks, on a real API server', function () {
   });
   after(() => provider?.stop());
 
-  it('come within a second of the first use of a rotated key, for one fetch', async () => {
+  it('come soon after the first use of a rotated key, for one fetch', async () => {
     const before = provider.fetches();
     provider.rotate('second', ['first']);
     const rotated = await provider.token();
