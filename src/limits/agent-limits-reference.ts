@@ -200,9 +200,14 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'bytes of a request that wait until its connection is established',
     beyond: 'the client is not read until then',
   },
+  readBufferBytes: {
+    part: 'application',
+    bounds: 'a read of a socket through which a large body or a TCP connection passes; after four full ones other sockets have their turn',
+    beyond: 'the next read takes more',
+  },
   readBuffers: {
     part: 'application',
-    bounds: 'read buffers of 64 KiB that large bodies pass through without being copied, either way',
+    bounds: 'read buffers of that size that large bodies pass through without being copied, either way',
     beyond: 'bodies are copied',
   },
   unusedReadBuffers: { part: 'application', bounds: 'such buffers that are kept for the next body', beyond: 'the buffer is freed' },

@@ -88,6 +88,8 @@ export type LimitName =
   | 'upstreamConnectionWindow'
   | 'connectionHeldBytes'
   | 'streamOutputBudget'
+  | 'largestStreamWindow'
+  | 'streamWindowGrowth'
   | 'upstreamConnections'
   | 'idleUpstreamConnections'
   | 'upstreamConnectTime'
@@ -95,6 +97,7 @@ export type LimitName =
   | 'firstConnectRetry'
   | 'secondConnectRetry'
   | 'unconnectedOutputBytes'
+  | 'readBufferBytes'
   | 'readBuffers'
   | 'unusedReadBuffers'
   | 'responseHeadBytes'
@@ -248,6 +251,8 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   upstreamConnectionWindow: bytes('upstream-connection-window', 16 * MIB, ''),
   connectionHeldBytes: bytes('connection-held-bytes', MIB, ''),
   streamOutputBudget: bytes('stream-output-bytes', 8 * MIB),
+  largestStreamWindow: bytes('largest-stream-window', 512 * KIB, ''),
+  streamWindowGrowth: bytes('stream-window-growth', 4 * MIB, ''),
 
   upstreamConnections: count('upstream-connections', 10_256),
   idleUpstreamConnections: count('idle-upstream-connections', 256, ''),
@@ -255,8 +260,9 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   firstConnectRetry: interval('first-connect-retry', 25),
   secondConnectRetry: interval('second-connect-retry', 50),
   unconnectedOutputBytes: bytes('unconnected-output-bytes', 64 * KIB, ''),
-  readBuffers: count('read-buffers', 32, ''),
-  unusedReadBuffers: count('unused-read-buffers', 8, ''),
+  readBufferBytes: bytes('read-buffer-bytes', 256 * KIB, ''),
+  readBuffers: count('read-buffers', 16, ''),
+  unusedReadBuffers: count('unused-read-buffers', 4, ''),
   upstreamIdleTime: deadline('upstream-idle-time', 60_000, ''),
   responseHeadBytes: bytes('response-head-bytes', 256 * KIB, UPSTREAM_FAILURE),
   responseHeaders: count('response-headers', 1000, UPSTREAM_FAILURE),

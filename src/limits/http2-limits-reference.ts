@@ -26,6 +26,8 @@ type Http2LimitName = Extract<
   | 'clientConnectionWindow'
   | 'connectionHeldBytes'
   | 'streamOutputBudget'
+  | 'largestStreamWindow'
+  | 'streamWindowGrowth'
   | 'upstreamStreams'
   | 'unknownUpstreamStreams'
   | 'upstreamStreamWindow'
@@ -124,6 +126,16 @@ export const HTTP2_REFERENCE: Readonly<Record<Http2LimitName, LimitReference>> =
     part: 'clients',
     bounds: 'bytes that wait for the flow-control windows of HTTP/2 peers; of the whole process',
     beyond: 'streams that have waited longest are reset (ENHANCE_YOUR_CALM)',
+  },
+  largestStreamWindow: {
+    part: 'clients',
+    bounds: 'the window of a stream, either side, whose bytes are passed on as they arrive: it grows to this size, twofold each time',
+    beyond: 'it grows no more',
+  },
+  streamWindowGrowth: {
+    part: 'clients',
+    bounds: 'what windows of streams have grown; of the whole process',
+    beyond: 'no window grows',
   },
   upstreamStreams: {
     part: 'application',

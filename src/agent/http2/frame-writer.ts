@@ -3,21 +3,15 @@
  */
 import type { Socket } from 'node:net';
 import type { HeaderList } from '../../http/header-list.ts';
-import { FLAG, FRAME, FRAME_HEAD_BYTES, type H2Error, PAYLOAD_BYTES } from './frames.ts';
+import { FLAG, FRAME, type H2Error, PAYLOAD_BYTES } from './frames.ts';
 import { ByteWriter } from './hpack/byte-writer.ts';
 import { encodeField } from './hpack/encode.ts';
 
 /** The frames that wait to be sent. */
 export class FrameWriter {
   readonly #out = new ByteWriter();
-  /** Start of the last frame, and its stream, if END_STREAM can still be set on it; 0: it cannot. */
-  #lastFrame = 0;
+  /** Stream of the last frame, if END_STREAM can still be set on it; 0: it cannot. */
   #lastStream = 0;
-
-  /** Number of bytes that wait. */
-  get length(): number {
-    return this.#out.length;
-  }
 
   /** Bytes that are no frame: the preface of a client. */
   raw(bytes: Buffer): void {
@@ -47,17 +41,15 @@ export class FrameWriter {
 
   /** One DATA frame of at most {@link PAYLOAD_BYTES} bytes. */
   data(streamId: number, buffer: Buffer, start: number, end: number): void {
-    const frame = this.#out.length;
     this.#head(end - start, FRAME.data, 0, streamId);
-    this.#out.bytes(buffer, start, end);
-    this.#lastFrame = frame;
+    this.#out.payload(buffer, start, end);
     this.#lastStream = streamId;
   }
 
   /** Sets END_STREAM on what was written last if it belongs to the stream, or writes an empty frame. */
   end(streamId: number): void {
     if (this.#lastStream === streamId) {
-      this.#out.setBits(this.#lastFrame + 4, FLAG.endStream);
+      this.#out.setFlags(FLAG.endStream);
       this.#lastStream = 0;
     } else this.#head(0, FRAME.data, FLAG.endStream, streamId);
   }
@@ -72,12 +64,10 @@ export class FrameWriter {
   /** The header block that `encode` writes: a HEADERS frame, and CONTINUATION frames where it is too long for one. */
   block(streamId: number, encode: (out: ByteWriter) => void): void {
     const out = this.#out;
-    const frame = out.length;
     this.#head(0, FRAME.headers, FLAG.endHeaders, streamId);
     encode(out);
-    if (out.length - frame - FRAME_HEAD_BYTES > PAYLOAD_BYTES) this.#split(streamId, frame);
-    else out.closeFrame(frame);
-    this.#lastFrame = frame;
+    if (out.blockLength > PAYLOAD_BYTES) this.#split(streamId, out.takeBlock());
+    else out.closeBlock();
     this.#lastStream = streamId;
   }
 
@@ -111,13 +101,12 @@ export class FrameWriter {
     this.#out.frameHead(length, type, flags, streamId);
   }
 
-  #split(streamId: number, frame: number): void {
+  #split(streamId: number, block: Buffer): void {
     const out = this.#out;
-    const block = Buffer.from(out.takeBack(frame + FRAME_HEAD_BYTES));
-    out.takeBack(frame);
     for (let at = 0; at < block.length; at += PAYLOAD_BYTES) {
       const end = Math.min(block.length, at + PAYLOAD_BYTES);
-      out.frameHead(end - at, at === 0 ? FRAME.headers : FRAME.continuation, end === block.length ? FLAG.endHeaders : 0, streamId);
+      const flags = end === block.length ? FLAG.endHeaders : 0;
+      out.frameHead(end - at, at === 0 ? FRAME.headers : FRAME.continuation, flags, streamId, at > 0);
       out.bytes(block, at, end);
     }
   }

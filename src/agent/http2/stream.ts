@@ -13,6 +13,8 @@ import type { ByteWriter } from './hpack/byte-writer.ts';
 export const REQUEST_BYTES: ByteBudget = INPUT_BUDGET;
 /** Bytes that wait for the flow-control windows of peers, and those of responses that wait for them; of the whole process. */
 export const WAITING_BYTES: ByteBudget = new ByteBudget(LIMITS.streamOutputBudget);
+/** What windows have grown; of the whole process. */
+const GROWTH = new ByteBudget(LIMITS.streamWindowGrowth);
 /** Streams whose output waits, those first that have got no larger window for the longest time. */
 const WAITING = new BoundedSet<Http2Stream>(LIMITS.streams, LIMITS.streams.value * 2);
 
@@ -77,7 +79,10 @@ export abstract class Http2Stream {
   /** Made when bytes have to wait for the first time, as are those of the other direction. */
   #input: HeldBytes | undefined;
   #output: HeldBytes | undefined;
-  readonly #windowBytes: number;
+  /** Size of the window that the peer is to have. */
+  #windowBytes: number;
+  /** How much of it has grown. */
+  #growth = 0;
   readonly #budget: ByteBudget;
   /** Bytes that the peer has sent and may send again once the credit is worth a frame. */
   #credit = 0;
@@ -154,6 +159,8 @@ export abstract class Http2Stream {
   /** The stream is gone: forgets what waits. */
   dispose(): void {
     this.isOver = true;
+    GROWTH.release(this.#growth);
+    this.#growth = 0;
     if (this.#input !== undefined) {
       this.owner.noteHeld(-this.#input.length);
       this.#input.clear();
@@ -167,10 +174,20 @@ export abstract class Http2Stream {
   /** Gives bytes that the peer has sent back to its window. */
   returnCredit(bytes: number): void {
     this.#credit += bytes;
-    if (this.isRemoteEnded || this.#credit * 2 < this.#windowBytes) return;
+    if (this.isRemoteEnded || this.isOver || this.#credit * 2 < this.#windowBytes) return;
+    this.#grow();
     this.receiveWindow += this.#credit;
     this.owner.writeCredit(this, this.#credit);
     this.#credit = 0;
+  }
+
+  /** A larger window for a stream whose bytes pass as they come: with a small one, both sides wait for credit most of the time. */
+  #grow(): void {
+    const more = this.#windowBytes;
+    if (this.heldLength > 0 || more * 2 > LIMITS.largestStreamWindow.value || !GROWTH.reserve(more)) return;
+    this.#growth += more;
+    this.#windowBytes += more;
+    this.#credit += more;
   }
 
   /** Number of bytes of the peer that are held. */

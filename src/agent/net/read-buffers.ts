@@ -8,8 +8,10 @@ import { BoundedList } from '../../limits/containers.ts';
 
 /** Size of the shared buffer. A read of as many bytes is worth not to be copied. */
 export const LARGE_BYTES: number = 16 * 1024;
-/** A larger one would save little CPU time, and let large bodies delay everything else: a socket is read up to 32 times in a row. */
-const BULK_BYTES = 64 * 1024;
+/** A read of 64 KiB costs half as much again for each byte. */
+const BULK_BYTES: number = LIMITS.readBufferBytes.value;
+/** Then other sockets have their turn: Node.js reads a socket up to 32 times in a row. */
+const READS_IN_A_ROW = 4;
 
 /** A read buffer that may be kept until its bytes are written. */
 export class BulkBuffer {
@@ -62,18 +64,24 @@ export class ReadBuffers {
   receiver: BytesReceiver;
   #bulk: BulkBuffer | undefined;
   #lastRead = -1;
+  /** Reads that filled a large buffer, one after the other. */
+  #filled = 0;
 
   constructor(receiver: BytesReceiver) {
     this.receiver = receiver;
   }
 
-  /** Delivers what was read. */
-  deliver(length: number): void {
+  /** Delivers what was read. @returns false: other sockets are to be read before this one is read again */
+  deliver(length: number): boolean {
     this.#lastRead = length;
     const bulk = this.#bulk;
     current = bulk;
     this.receiver.onBytes(bulk === undefined ? shared : bulk.bytes, length);
     current = undefined;
+    this.#filled = length === BULK_BYTES ? this.#filled + 1 : 0;
+    if (this.#filled < READS_IN_A_ROW) return true;
+    this.#filled = 0;
+    return false;
   }
 
   /** Where the next read goes; undefined: to the same buffer as before. */

@@ -4,6 +4,7 @@
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import { nextTurn } from '../../limits/timers.ts';
 import { OutgoingSocket } from './outgoing-socket.ts';
 import { type BytesReceiver, ReadBuffers } from './read-buffers.ts';
 
@@ -91,8 +92,13 @@ export class AcceptedSocket {
     Reflect.set(accepted, '_handle', null);
     const buffers = new ReadBuffers(events);
     this.#buffers = buffers;
-    const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers), writableHighWaterMark: CLIENT_WRITE_BUFFER };
-    const socket = new Socket(options);
+    const options: object = {
+      handle,
+      allowHalfOpen: true,
+      onread: readInto(buffers, () => socket),
+      writableHighWaterMark: CLIENT_WRITE_BUFFER,
+    };
+    const socket: Socket = new Socket(options);
     listen(socket, () => this.#events ?? events, buffers);
     return socket;
   }
@@ -104,7 +110,9 @@ const TAKEN: SocketEvents = { isPassing: false, onBytes: () => {}, onEnd: () => 
 /** A socket that connects to `address` and reports to `events`. */
 export function connectSocket(address: { readonly host: string; readonly port: number }, events: OutgoingSocketEvents): OutgoingSocket {
   const buffers = new ReadBuffers(events);
-  const socket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(buffers) }, (unsent) => events.onWriteFailed(unsent));
+  const socket: OutgoingSocket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(buffers, () => socket) }, (unsent) =>
+    events.onWriteFailed(unsent),
+  );
   listen(socket, () => events, buffers);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
@@ -112,15 +120,21 @@ export function connectSocket(address: { readonly host: string; readonly port: n
   return socket;
 }
 
-function readInto(buffers: ReadBuffers): NonNullable<SocketConstructorOpts['onread']> {
+function readInto(buffers: ReadBuffers, socket: () => Socket): NonNullable<SocketConstructorOpts['onread']> {
   return {
     // Called before the first read and after each; Node.js keeps the buffer when it gets none.
     buffer: () => buffers.next() as Buffer,
     callback: (length) => {
-      buffers.deliver(length);
-      return true;
+      if (buffers.deliver(length)) return true;
+      nextTurn(() => readOn(socket()));
+      return false;
     },
   };
+}
+
+/** Reads a socket again after the turn of the others, unless it was paused. */
+function readOn(socket: Socket): void {
+  if (!socket.destroyed && !socket.isPaused()) socket.resume();
 }
 
 function listen(socket: Socket, events: () => SocketEvents, buffers?: ReadBuffers): void {

@@ -32,6 +32,16 @@ export function writeJwtBundle(folder: string, jwtRules: readonly BenchRule[]): 
   writeBundle(folder, [policy('RequestAuthentication', 'jwt-rules', { jwtRules })]);
 }
 
+/** Writes a bundle of one ALLOW policy on a port. */
+export function writePortBundle(folder: string, port: number): void {
+  writeBundle(folder, [policy('AuthorizationPolicy', 'port', { rules: [{ to: [{ operation: { ports: [String(port)] } }] }] })]);
+}
+
+/** Writes a bundle of one ALLOW policy on the client's identity. @param principal as in a policy */
+export function writePrincipalBundle(folder: string, principal: string): void {
+  writeBundle(folder, [policy('AuthorizationPolicy', 'principal', { rules: [{ from: [{ source: { principals: [principal] } }] }] })]);
+}
+
 /** Writes the bundle's files. @param extraRules ALLOW rules before the one that matches */
 export function writeDemoBundle(folder: string, extraRules = 0): void {
   const rules = Array.from({ length: extraRules }, (_, at) => ({

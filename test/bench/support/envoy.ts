@@ -134,6 +134,33 @@ export function writeMeshEnvoyConfig(
   });
 }
 
+/** The configuration with JWT rule and policy, with HTTP/2 to the application and an access log. @returns the command line for one worker */
+export function writeGrpcEnvoyConfig(binary: string, folder: string, settings: EnvoySettings): readonly string[] {
+  const log = typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: '/dev/null' });
+  return writeConfig(
+    binary,
+    folder,
+    settings,
+    [
+      { name: 'envoy.filters.http.jwt_authn', typed_config: jwtAuthn(settings) },
+      { name: 'envoy.filters.http.rbac', typed_config: rbac(settings) },
+    ],
+    { isHttp2: true, manager: { access_log: [{ name: 'log', typed_config: log }] } },
+  );
+}
+
+/** Writes the filter chain that Istio configures for a TCP port with one ALLOW policy on it. @returns the command line for one worker */
+export function writeTcpEnvoyConfig(binary: string, folder: string, ports: EnvoyPorts): readonly string[] {
+  const policies = { p: { permissions: [{ destination_port: ports.listenPort }], principals: [{ any: true }] } };
+  const rules = typed('envoy.extensions.filters.network.rbac.v3.RBAC', { stat_prefix: 'tcp.', rules: { action: 'ALLOW', policies } });
+  const relay = typed('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: 'in', cluster: 'app' });
+  const network = [
+    { name: 'envoy.filters.network.rbac', typed_config: rules },
+    { name: 'envoy.filters.network.tcp_proxy', typed_config: relay },
+  ];
+  return writeConfig(binary, folder, ports, [], { network });
+}
+
 /** `SupportedCiphers` of Istio's inbound listeners. */
 const ISTIO_SUITES = [
   'ECDHE-ECDSA-AES256-GCM-SHA384',
@@ -144,8 +171,11 @@ const ISTIO_SUITES = [
   'AES128-GCM-SHA256',
 ];
 
-/** What a configuration has in addition to HTTP filters: a transport socket, settings of the connection manager. */
+/** What a configuration has in addition to HTTP filters: a transport socket, settings of the connection manager, or other filters instead of it. */
 interface Extras {
+  /** The application speaks HTTP/2. */
+  readonly isHttp2?: boolean;
+  readonly network?: readonly object[];
   readonly transport_socket?: object;
   readonly manager?: object;
 }
@@ -178,8 +208,9 @@ const typed = (name: string, value: object): object => ({ '@type': `type.googlea
 const ROUTE = { cluster: 'app', timeout: '0s', max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' } };
 const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
-function bootstrap(settings: EnvoyPorts, filters: readonly object[], { manager, ...transport }: Extras): object {
-  const chain = { filters: [connectionManager(filters, manager)], ...transport };
+function bootstrap(settings: EnvoyPorts, filters: readonly object[], { manager, network, isHttp2 = false, ...transport }: Extras): object {
+  const http2 = typed('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', { explicit_http_config: { http2_protocol_options: {} } });
+  const chain = { filters: network ?? [connectionManager(filters, manager)], ...transport };
   return {
     layered_runtime: {
       layers: [{ name: 'istio', static_layer: { 'envoy.reloadable_features.http_reject_path_with_fragment': false } }],
@@ -192,6 +223,7 @@ function bootstrap(settings: EnvoyPorts, filters: readonly object[], { manager, 
           name: 'app',
           type: 'STATIC',
           connect_timeout: '5s',
+          ...(isHttp2 && { typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': http2 } }),
           load_assignment: {
             cluster_name: 'app',
             endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(settings.upstreamPort) } }] }],

@@ -1,6 +1,7 @@
 /* What the server side does with frames that no library sends: faults, floods, deadlines, and bytes that are not read. */
 import { expect } from 'chai';
 import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import { until } from '../../../support/fake-clock.ts';
 import {
   block,
@@ -144,16 +145,19 @@ describe('HTTP/2 connection of a client', () => {
     ]);
   });
 
-  it('returns credit for bodies that are read, and takes none beyond the windows', async () => {
+  it('returns credit for bodies that are read, and a larger window for a stream that passes', async () => {
     const { client } = await open({ answer: () => {} });
     client.send(headers(1, POST, OPEN));
     const part = Buffer.alloc(16_384, 'x');
-    for (let nth = 0; nth < 40; nth += 1) {
+    const parts = 80;
+    for (let nth = 0; nth < parts; nth += 1) {
       client.send(frame(TYPE.data, 0, 1, part));
       await client.settled();
     }
 
-    expect(client.of(1, TYPE.window).length).to.be.above(3);
+    const credit = client.of(1, TYPE.window).reduce((sum, { payload }) => sum + payload.readUInt32BE(), 0);
+    const window = LIMITS.clientStreamWindow.value + credit - parts * part.length;
+    expect(window).to.be.within(LIMITS.largestStreamWindow.value / 2 + 1, LIMITS.largestStreamWindow.value);
     expect(client.of(0, TYPE.window).length).to.be.above(1);
     client.send(headers(3, request({ method: 'POST', path: '/no' }), OPEN));
     await client.response(3);
