@@ -133,6 +133,7 @@ const controller = {
     annotationBounds: value(annotationBounds, DESCRIPTIONS.annotationBounds),
     repositories: value(z.array(string.regex(IMAGE_REPOSITORY)), DESCRIPTIONS.agentRepositories),
     privilegedContainers: value(z.enum(['refuse', 'report']), DESCRIPTIONS.privilegedContainers),
+    istioPods: value(z.enum(['refuse', 'inject', 'skip']), DESCRIPTIONS.istioPods),
   }),
   mesh: meshSchema.meta({ description: "Mesh-wide settings, with the names of Istio's MeshConfig" }),
   jwks: section('Fetching of key sets', {

@@ -83,6 +83,7 @@ export interface ControllerConfig {
     /** More repositories whose images count as agents, without tag and digest. */
     readonly agentRepositories: readonly string[];
     readonly privilegedContainers: 'refuse' | 'report';
+    readonly istioPods: 'refuse' | 'inject' | 'skip';
     /** Absent: the webhook issues its certificates. */
     readonly certificateDirectory?: string;
     /** Whether the webhook warns what an edit of a policy lets in. */
@@ -248,6 +249,7 @@ const configObject = z.strictObject({
       annotationBounds: annotationBounds.exactOptional(),
       agentRepositories: z.array(imageRepository).default([]).meta({ description: DESCRIPTIONS.agentRepositories }),
       privilegedContainers: z.enum(['refuse', 'report']).default('refuse').meta({ description: DESCRIPTIONS.privilegedContainers }),
+      istioPods: z.enum(['refuse', 'inject', 'skip']).default('refuse').meta({ description: DESCRIPTIONS.istioPods }),
       newAccessWarnings: flag.default(false).meta({ description: DESCRIPTIONS.newAccessWarnings }),
       tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').meta({ description: DESCRIPTIONS.tlsMinVersion }),
     })

@@ -25,6 +25,7 @@ export type InjectionConfig = Present<{
   readonly tls: Webhook['agentTls'];
   readonly bounds: Webhook['annotationBounds'];
   readonly privilegedContainers: Webhook['privilegedContainers'];
+  readonly istioPods: Webhook['istioPods'];
 }>;
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
@@ -48,6 +49,7 @@ export function injectionConfigOf(webhook: Webhook): InjectionConfig {
     tls: webhook.agentTls,
     bounds: webhook.annotationBounds,
     privilegedContainers: webhook.privilegedContainers,
+    istioPods: webhook.istioPods,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as InjectionConfig;
 }

@@ -32,7 +32,7 @@ import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 import type { ServicePort } from './services.ts';
 import type { InjectionSettings } from './settings.ts';
-import { findHooks, findIstio } from './template-findings.ts';
+import { findHooks, findIstio, istioTraitOf } from './template-findings.ts';
 import { findUnknownAnnotations } from './unknown-annotations.ts';
 
 /** Input of the injection apart from the pod. */
@@ -68,11 +68,13 @@ const AGENT_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER
 export function injectPodTemplate(input: Raw, context: InjectionContext): InjectionResult {
   const metadata = rawOf(input['metadata']);
   const unchanged = (...findings: readonly Finding[]): InjectionResult => ({ pod: input, changed: false, findings });
-  if (rawOf(metadata['labels'])[INJECTION_LABEL] === 'disabled') return unchanged();
+  if (labelsOf(input)[INJECTION_LABEL] === 'disabled') return unchanged();
   const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
   if (obstacle !== undefined) return unchanged(...describeObstacle(obstacle));
 
   const bare = removeAgent(input);
+  const istio = context.settings.istioPods === 'skip' ? istioTraitOf(labelsOf(bare), rawOf(bare['spec'])) : undefined;
+  if (istio !== undefined) return unchanged(notInjected(istio.path, `${istio.what}, which is to enforce`));
   const own = settingsOfPod(context.settings, rawOf(rawOf(bare['metadata'])['annotations']));
   const { capture, findings: found, clamped } = inspectTemplate(bare, context);
   const findings = [...own.findings, ...missingVolume(own.settings, rawOf(bare['spec'])), ...found];
@@ -91,11 +93,11 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
 /** What `check` reports about a pod template without injecting an agent: errors and warnings of the injection. */
 export function findTemplateProblems(input: Raw, services: readonly ServicePort[]): readonly Finding[] {
   const metadata = rawOf(input['metadata']);
-  if (rawOf(metadata['labels'])[INJECTION_LABEL] === 'disabled') return [];
+  if (labelsOf(input)[INJECTION_LABEL] === 'disabled') return [];
   const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
   if (obstacle !== undefined) return describeObstacle(obstacle);
   const bare = removeAgent(input);
-  const settings = { image: '', version: '', trust: { anchor: '', floor: 0 } };
+  const settings = { image: '', version: '', trust: { anchor: '', floor: 0 }, istioPods: 'inject' } as const;
   const own = settingsOfPod(settings, rawOf(rawOf(bare['metadata'])['annotations']));
   // Which values are clamped depends on the settings of the installation.
   return [...own.findings.filter(({ severity }) => severity === 'error'), ...inspectTemplate(bare, { settings, services }).findings];
@@ -125,7 +127,7 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
     ...capture.findings,
     ...nameConflictsOf(spec),
     ...privilegeFindings(spec, context.settings),
-    ...findIstio(rawOf(rawOf(bare['metadata'])['labels']), spec),
+    ...findIstio(istioTraitOf(labelsOf(bare), spec), context.settings.istioPods ?? 'refuse'),
     ...findUnknownAnnotations(annotations),
     ...clamped.map(clampedExclusion),
   ];
@@ -275,6 +277,10 @@ function privilegeFindings(spec: Raw, { privilegedContainers = 'report' }: Injec
     message: `${message}, which bypasses the agent`,
     hint: severity === 'error' ? 'remove it, or run the pod without an agent' : 'remove it',
   }));
+}
+
+function labelsOf(pod: Raw): Raw {
+  return rawOf(rawOf(pod['metadata'])['labels']);
 }
 
 function sidecarsOf(spec: Raw): readonly Raw[] {

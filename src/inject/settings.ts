@@ -57,6 +57,8 @@ export interface InjectionSettings {
   readonly readinessProbe?: ProbeTiming;
   /** What happens to a pod whose containers could bypass its agent; absent: `report`. */
   readonly privilegedContainers?: 'refuse' | 'report';
+  /** What happens to a pod with Istio's data plane; absent: `refuse`. */
+  readonly istioPods?: 'refuse' | 'inject' | 'skip';
   /** Absent: every bound has its default. */
   readonly bounds?: AnnotationBounds;
 }

@@ -40,19 +40,28 @@ export function findHooks({ containers, capture, rewrites }: TemplateFacts): rea
 const ISTIO_CONTAINERS: readonly string[] = ['istio-proxy', 'istio-init'];
 const AMBIENT_LABEL = 'istio.io/dataplane-mode';
 
-/** A warning about Istio's data plane in the same pod: both redirect its connections, and which policies count depends on the order. */
-export function findIstio(labels: Raw, spec: Raw): readonly Finding[] {
+/** What a pod has of Istio's data plane, and where; undefined: nothing. */
+export interface IstioTrait {
+  readonly path: string;
+  readonly what: string;
+}
+
+/** What the pod has of Istio's data plane: both redirect its connections, and which policies count depends on the order. */
+export function istioTraitOf(labels: Raw, spec: Raw): IstioTrait | undefined {
   const containers = ['initContainers', 'containers'].flatMap((field) => rawListOf(spec[field]));
   const proxy = containers.map((container) => stringOf(container['name']) ?? '').find((name) => ISTIO_CONTAINERS.includes(name));
-  const isAmbient = labels[AMBIENT_LABEL] === 'ambient';
-  if (proxy === undefined && !isAmbient) return [];
-  const what = proxy === undefined ? `the label ${AMBIENT_LABEL} puts the pod into Istio's ambient mesh` : `container ${proxy} is Istio's`;
-  return [
-    warning(proxy === undefined ? `metadata.labels[${AMBIENT_LABEL}]` : `spec.containers[${proxy}]`, {
-      message: `${what}: both data planes redirect the pod's connections, and the agent may see those of Istio's proxy only`,
-      hint: 'let one of them enforce: remove Istio from the pod, or opt out of the injection of agents',
-    }),
-  ];
+  if (proxy !== undefined) return { path: `spec.containers[${proxy}]`, what: `container ${proxy} is Istio's` };
+  if (labels[AMBIENT_LABEL] !== 'ambient') return undefined;
+  return { path: `metadata.labels[${AMBIENT_LABEL}]`, what: `the label ${AMBIENT_LABEL} puts the pod into Istio's ambient mesh` };
+}
+
+/** A finding about a pod that gets an agent in addition to Istio's data plane. @param istioPods `refuse`: an error */
+export function findIstio(trait: IstioTrait | undefined, istioPods: 'refuse' | 'inject' | 'skip'): readonly Finding[] {
+  if (trait === undefined) return [];
+  const message = `${trait.what}: both data planes redirect the pod's connections, and the agent may see those of Istio's proxy only`;
+  const hint =
+    'let one of them enforce: remove Istio from the pod, opt the pod out of the injection of agents, or set agent.istioPods to "inject" or "skip"';
+  return [{ ...warning(trait.path, { message, hint }), severity: istioPods === 'refuse' ? 'error' : 'warning' }];
 }
 
 function namedPort(container: Raw, name: string): number | undefined {

@@ -237,6 +237,7 @@ webhook:
   agentRepositories: {{ toJson . }}
   {{- end }}
   privilegedContainers: {{ .Values.agent.privilegedContainers }}
+  istioPods: {{ .Values.agent.istioPods }}
   {{- with .Values.agent.annotationBounds }}
   annotationBounds:
     {{- toYaml . | nindent 4 }}

@@ -52,16 +52,44 @@ describe('what else a template has', () => {
   const pathsOf = (manifest: string): readonly string[] =>
     injectManifest(manifest, settings).findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`);
 
-  it("is warned of: a UDP port, Istio's proxy, its ambient mesh", () => {
+  it('is warned of: a UDP port', () => {
     expect(pathsOf(pod(app('ports: [{ name: quic, containerPort: 443, protocol: UDP }]')))[0]).to.match(
       /^warning spec.containers\[c\].ports\[quic\]: UDP port 443 is not captured/,
     );
-    expect(pathsOf(pod('{ containers: [{ name: c, image: x }, { name: istio-proxy, image: y }] }'))[0]).to.match(
-      /^warning spec.containers\[istio-proxy\]: .*both data planes/,
-    );
+  });
+
+  describe("of Istio's data plane", () => {
+    const proxy = pod('{ containers: [{ name: c, image: x }], initContainers: [{ name: istio-proxy, image: y, restartPolicy: Always }] }');
     const ambient = pod(app(PORT)).replace('app: a', 'app: a, istio.io/dataplane-mode: ambient');
-    expect(pathsOf(ambient)[0]).to.match(/^warning metadata.labels\[istio.io\/dataplane-mode\]: .*ambient/);
-    expect(pathsOf(ambient.replace('ambient', 'none'))).to.deep.equal([]);
+    const outcome = (manifest: string, istioPods?: 'refuse' | 'inject' | 'skip'): readonly [boolean, string] => {
+      const { text, findings } = injectManifest(manifest, { ...settings, ...(istioPods !== undefined && { istioPods }) });
+      return [text.includes('sallyport-agent'), findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`).join()];
+    };
+
+    it('is refused, because two data planes in one pod redirect its connections', () => {
+      for (const istioPods of [undefined, 'refuse'] as const) {
+        expect(outcome(proxy, istioPods)[0]).to.equal(false);
+        expect(outcome(proxy, istioPods)[1]).to.match(/^error spec.containers\[istio-proxy\]: .*both data planes/);
+        expect(outcome(ambient, istioPods)[1]).to.match(/^error metadata.labels\[istio.io\/dataplane-mode\]: .*ambient/);
+      }
+      expect(outcome(ambient.replace('ambient', 'none'))).to.deep.equal([true, '']);
+    });
+
+    it('gets an agent in addition, with a warning, where the installation says so', () => {
+      for (const manifest of [proxy, ambient]) {
+        const [injected, findings] = outcome(manifest, 'inject');
+        expect(injected).to.equal(true);
+        expect(findings).to.match(/^warning .*both data planes/);
+      }
+    });
+
+    it('is left to enforce alone, with a warning, where the installation says so', () => {
+      for (const manifest of [proxy, ambient]) {
+        const [injected, findings] = outcome(manifest, 'skip');
+        expect(injected).to.equal(false);
+        expect(findings).to.match(/^warning .*not injected: .* is to enforce/);
+      }
+    });
   });
 
   it('is recorded for an event on the pod', () => {
