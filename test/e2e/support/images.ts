@@ -23,19 +23,21 @@ const node = '/usr/local/bin/node';
 const REPOSITORY = 'registry.invalid/sallyport';
 
 /** Names of the images. Ours have the chart's default names, so that no value needs to be set. */
-export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep', string>> = {
+export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep' | 'standIn', string>> = {
   controller: `${REPOSITORY}/controller:${VERSION}`,
   agent: `${REPOSITORY}/agent:${VERSION}`,
   /** httpbin.mjs and issuer.mjs of the example; runs the former on port 8080. */
   httpbin: 'sallyport/httpbin:example',
   /** curl and busybox. */
   sleep: 'sallyport/sleep:example',
+  /** Stands in for the programs of workloads. */
+  standIn: 'sallyport/stand-in:example',
 };
 
 /** Bundles the programs and builds the images. @returns paths of the archives */
 export async function buildTaskImages(): Promise<readonly string[]> {
   await run(process.execPath, ['scripts/build.ts'], { cwd: projectRoot });
-  const specs = [httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
+  const specs = [httpbin(taskImages.httpbin), sleep(taskImages.sleep), standIn(taskImages.standIn)];
   // The samples name images of a registry; these programs replace them.
   const samples = [httpbin(imageOfSample('httpbin')), sleep(imageOfSample('sleep'))];
   return Promise.all([ours(), ...[...specs, ...samples].map(buildImage)]);
@@ -69,6 +71,13 @@ function httpbin(name: string): ImageSpec {
 
 function sleep(name: string): ImageSpec {
   return { name, layers: ['busybox', 'curl'], entrypoint: ['/bin/sh', '-c', 'while :; do sleep 3600; done'] };
+}
+
+/** With the programs that probes run. */
+function standIn(name: string): ImageSpec {
+  const program = appFile('test/e2e/support/stand-in.mjs', 'stand-in.mjs');
+  const isReady: ImageFile = { path: '/usr/bin/pg_isready', content: '#!/bin/sh\n', mode: 0o755 };
+  return { name, layers: ['node', 'busybox', 'curl'], files: [program, isReady], entrypoint: [node, '/app/stand-in.mjs'], cmd: ['serve'] };
 }
 
 function appFile(from: string, name: string): ImageFile {
