@@ -22,6 +22,7 @@ const entries = {
   'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
   'agent-traces': 'src/agent/traces/traces.ts',
   controller: 'src/main/controller.ts',
+  profiling: 'src/profiling/profile-server.ts',
   redirect: 'src/main/redirect.ts',
   [NEW_ACCESS_WORKER]: 'src/webhook/new-access-worker.ts',
   cli: 'src/main/cli.ts',
@@ -37,6 +38,8 @@ const feedApart = apart('feed-apart', /\/feed-source\.ts$/, './agent-feed.mjs');
 const grpcApart = apart('grpc-apart', /\/grpc-library\.ts$/, './agent-grpc.mjs');
 /** The agent loads traces from the file next to it, and only when a collector is configured. */
 const tracesApart = apart('traces-apart', /\/traces\.ts$/, './agent-traces.mjs');
+/** Agent and controller load profiles from the file next to them, and only when a port for them is configured. */
+const profilingApart = apart('profiling-apart', /\/profile-server\.ts$/, './profiling.mjs');
 /** The launcher checks the version of Node.js before anything else is parsed. */
 const cliApart = apart('cli-apart', /\/cli\.ts$/, './cli.mjs');
 
@@ -90,7 +93,8 @@ function packageFacts(version: string): Plugin {
 
 const PLUGINS: Readonly<Record<string, readonly Plugin[]>> = {
   cli: [lazyWidths],
-  agent: [feedApart, grpcApart, tracesApart, withoutPinoOutput],
+  controller: [profilingApart],
+  agent: [feedApart, grpcApart, tracesApart, profilingApart, withoutPinoOutput],
   redirect: [withoutPinoOutput],
   sallyport: [cliApart],
 };

@@ -301,6 +301,14 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     node: ['node:https', 'node:net'],
     nodeTypes: ['node:http', 'node:stream', 'node:tls'],
   },
+  profiling: {
+    job: 'CPU and heap profiles of the process on the loopback address; loaded only when a port is configured',
+    imports: ['limits'],
+    types: ['telemetry'],
+    npm: ['pprof-format'],
+    node: ['node:http', 'node:inspector/promises', 'node:util', 'node:zlib'],
+    nodeTypes: ['node:inspector', 'node:net'],
+  },
   controller: {
     job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
     imports: [
@@ -395,6 +403,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'limits',
       'ops-server',
       'package.json',
+      'profiling',
       'regular-file.ts',
       'status',
       'telemetry',
@@ -462,6 +471,11 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
     packages: ['agent/bundles', 'bundle/joined-files.ts', 'feed', 'limits/containers.ts', 'limits/timers.ts', 'replace-file.ts'],
     npm: [],
     maxKiB: 16,
+  },
+  profiling: {
+    packages: ['limits/limit.ts', 'limits/profile-limits.ts', 'limits/timers.ts', 'profiling'],
+    npm: ['pprof-format'],
+    maxKiB: 48,
   },
   'agent-traces': {
     packages: ['agent/log', 'agent/traces', 'http', 'limits/containers.ts', 'limits/timers.ts', 'text.ts'],

@@ -75,6 +75,12 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
       'With `on` the agent evaluates open exchanges and TCP connections again when the policy changes and when their token expires, and ends those ' +
       'that are not allowed any longer. Absent: `off`, as in Istio.',
   },
+  PROFILING_PORT_ANNOTATION: {
+    on: 'pod template',
+    value: 'integer, 1024 to 65535',
+    meaning:
+      'Port on 127.0.0.1 on which the agent serves [profiles](../tasks/profile.md) of itself; the application must not use it. Absent: no profiles.',
+  },
   APP_PROTOCOL_ANNOTATION: {
     on: 'pod template, workload of `sallyport run`',
     value: '`http1`, `http2`, `tcp`, `client`',

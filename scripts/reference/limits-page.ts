@@ -2,9 +2,11 @@
  * docs/reference/limits.md, from the declared limits of the agent and their descriptions.
  */
 import { FETCHED_KEYS_BYTES, NAMESPACE_SHARE, POLICY_LIMIT, REPLACEMENT_SHARE, ROOT_SHARE } from '../../src/compile/budgets.ts';
-import { LIMITS, type LimitName } from '../../src/limits/agent-limits.ts';
-import { AGENT_LIMITS_REFERENCE, type LimitPart } from '../../src/limits/agent-limits-reference.ts';
+import { LIMITS } from '../../src/limits/agent-limits.ts';
+import { AGENT_LIMITS_REFERENCE, type LimitPart, type LimitReference } from '../../src/limits/agent-limits-reference.ts';
 import { LIMIT_REACHED, type Limit } from '../../src/limits/limit.ts';
+import { PROFILE_LIMITS } from '../../src/limits/profile-limits.ts';
+import { PROFILE_LIMITS_REFERENCE } from '../../src/limits/profile-limits-reference.ts';
 import type { PolicySize } from '../../src/resolve/policy-load.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
@@ -15,6 +17,7 @@ const TITLES: Readonly<Record<LimitPart, string>> = {
   admin: 'Admin port',
   logs: 'Access log and log',
   traces: 'Traces',
+  profiles: 'Profiles',
   bundles: 'Bundles',
   tokens: 'Tokens',
 };
@@ -61,13 +64,19 @@ function budgetTable(): string {
 }
 
 function tableOf(part: string): string {
-  const names = (Object.keys(LIMITS) as LimitName[]).filter((name) => AGENT_LIMITS_REFERENCE[name].part === part);
-  const rows = names.map((name) => {
-    const limit = LIMITS[name];
-    const { bounds, set, beyond, labels } = AGENT_LIMITS_REFERENCE[name];
-    return [code(limit.name), bounds, valueOf(limit), set ?? 'fixed', beyond, metricOf(limit, labels)];
+  const described = [...pairs(LIMITS, AGENT_LIMITS_REFERENCE), ...pairs(PROFILE_LIMITS, PROFILE_LIMITS_REFERENCE)];
+  const rows = described.flatMap(([limit, { part: partOf, bounds, set, beyond, labels }]) => {
+    if (partOf !== part) return [];
+    return [[code(limit.name), bounds, valueOf(limit), set ?? 'fixed', beyond, metricOf(limit, labels)]];
   });
   return markdownTable(['limit', 'what it bounds', 'default', 'how to set it', 'beyond it', 'counted by'], rows);
+}
+
+function pairs<Name extends string>(
+  limits: Readonly<Record<Name, Limit>>,
+  reference: Readonly<Record<Name, LimitReference>>,
+): readonly (readonly [Limit, LimitReference])[] {
+  return (Object.keys(limits) as Name[]).map((name) => [limits[name], reference[name]]);
 }
 
 function metricOf({ metric, name }: Limit, labels: string | undefined): string {

@@ -32,7 +32,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   controller: {
     title: 'sallyport-controller',
     packages: NODE_LIBRARIES,
-    bundles: ['controller.mjs', 'new-access-worker.mjs'],
+    bundles: ['controller.mjs', 'new-access-worker.mjs', 'profiling.mjs'],
     entrypoint: [NODE, '--disable-sigusr1', '--max-semi-space-size=2', '/app/controller.mjs'],
     env: { NODE_ENV: 'production' },
     user: '65532:65532',
@@ -40,7 +40,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   agent: {
     title: 'sallyport-agent',
     packages: NODE_LIBRARIES,
-    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs', 'agent-traces.mjs'],
+    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs', 'agent-traces.mjs', 'profiling.mjs'],
     entrypoint: [
       NODE,
       '--disable-sigusr1',

@@ -39,6 +39,8 @@ export interface AgentOptions extends BundleOptions {
   readonly blockedPort: number | undefined;
   /** Undefined: no admin server. */
   readonly admin: { readonly host: string | undefined; readonly port: number } | undefined;
+  /** Port on which the process serves profiles: captured connections do not lead there. Absent: none. */
+  readonly profilingPort?: number | undefined;
   readonly appProbes: AppProbes;
   /** What the application speaks on its ports; 0: on every other port. Absent: `client`. */
   readonly appProtocols?: ReadonlyMap<number, AppProtocol>;

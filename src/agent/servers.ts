@@ -96,11 +96,11 @@ const PORT_PROTOCOLS = { http1: 'http', http2: 'http', tcp: 'tcp', client: 'dete
 
 /** How destinations of captured connections are known; undefined: nothing is captured. */
 function captureOf({ options, metrics, context }: ServerParts): CaptureOptions | undefined {
-  const { capturePort, originalDestination, admin, logger } = options;
+  const { capturePort, originalDestination, admin, profilingPort, logger } = options;
   if (capturePort === undefined) return undefined;
   const reader = originalDestination ?? openOriginalDestination();
   if ('problem' in reader) logger.error({ problem: reader.problem }, 'cannot read original destinations: every request gets 503');
-  const ownPorts = admin === undefined ? [capturePort] : [capturePort, admin.port];
+  const ownPorts = [capturePort, admin?.port, profilingPort].filter((port) => port !== undefined);
   return {
     reader,
     ownPorts,

@@ -79,6 +79,11 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     description:
       'Port to which all inbound connections are redirected: each leads to the address and port that the client connected to. Absent: only `--ports` are served.',
   },
+  'profiling-port': {
+    value: 'integer, 1 to 65535',
+    fallback: '',
+    description: 'Port on 127.0.0.1 for CPU and heap profiles of the agent. Absent: no profiles.',
+  },
   'blocked-port': {
     value: 'integer, 0 to 65535',
     fallback: '',

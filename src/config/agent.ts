@@ -50,6 +50,8 @@ export interface AgentConfig {
   readonly adminPort: number;
   /** Undefined: only `ports` are served. */
   readonly capturePort: number | undefined;
+  /** Port on 127.0.0.1 for profiles; undefined: none. */
+  readonly profilingPort: number | undefined;
   /** Undefined: no port is blocked. */
   readonly blockedPort: number | undefined;
   readonly appProbes: AppProbes;
@@ -110,6 +112,7 @@ export type AgentSetting =
   | 'pod-ip'
   | 'admin-port'
   | 'capture-port'
+  | 'profiling-port'
   | 'blocked-port'
   | 'app-probes'
   | 'log-level'
@@ -142,6 +145,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'pod-ip': AGENT_ENV.podIp,
   'admin-port': AGENT_ENV.adminPort,
   'capture-port': AGENT_ENV.capturePort,
+  'profiling-port': AGENT_ENV.profilingPort,
   'blocked-port': AGENT_ENV.blockedPort,
   'app-probes': AGENT_ENV.appProbes,
   'log-level': AGENT_ENV.logLevel,
@@ -221,6 +225,7 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     podIp: podIpOf(read('pod-ip')),
     adminPort: number('admin-port', PORT, AGENT_ADMIN_PORT),
     capturePort: read('capture-port') === undefined ? undefined : number('capture-port', PORT, 0),
+    profilingPort: read('profiling-port') === undefined ? undefined : number('profiling-port', APP_PORT, 0),
     blockedPort: read('blocked-port') === undefined ? undefined : number('blocked-port', PORT, 0),
     appProbes: checked('app-probes', PROBES, jsonOf('app-probes', read('app-probes') ?? '{}')),
     logLevel: checked('log-level', LEVEL, read('log-level') ?? 'info'),

@@ -150,6 +150,10 @@ const controller = {
   logLevel: value(logLevel, `${DESCRIPTIONS.logLevel}; a change needs no restart`),
   logFormat: value(logFormat, `${DESCRIPTIONS.logFormat}; a change needs no restart`),
   httpPort: value(port, 'Port of the controller for health and metrics; with hostNetwork it must be free on the node'),
+  profilingPort: value(
+    z.int().min(0).max(65_535),
+    `${DESCRIPTIONS.profilingPort}. Those of an agent are set by the annotation \`sallyport.dev/profiling-port\` of its pod`,
+  ),
   workers: value(z.int().min(1).max(64), DESCRIPTIONS.workers),
   watchNamespaces: value(
     z.array(string.regex(NAMESPACE_NAME)).max(MAX_WATCHED_NAMESPACES),

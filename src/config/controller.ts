@@ -37,6 +37,8 @@ export interface ControllerConfig {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly http: { readonly host: string; readonly port: number };
+  /** Port on 127.0.0.1 for profiles; 0: none. */
+  readonly profilingPort: number;
   readonly kubernetes: { readonly kubeconfig?: string; readonly qps: number; readonly burst: number };
   readonly leaderElection: { readonly enabled: boolean; readonly name: string };
   readonly namespace: string;
@@ -133,6 +135,7 @@ const configObject = z.strictObject({
       port: port.default(8080).meta({ description: 'Port of `/healthz`, `/readyz` and `/metrics`; 0: any free port' }),
     })
     .prefault({}),
+  profilingPort: port.default(0).meta({ description: DESCRIPTIONS.profilingPort }),
   kubernetes: z
     .strictObject({
       kubeconfig: z
@@ -282,6 +285,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['logFormat', 'log-format', 'SALLYPORT_LOG_FORMAT'],
   ['http.host', 'http-host', 'SALLYPORT_HTTP_HOST'],
   ['http.port', 'http-port', 'SALLYPORT_HTTP_PORT'],
+  ['profilingPort', 'profiling-port', 'SALLYPORT_PROFILING_PORT'],
   ['kubernetes.kubeconfig', 'kubeconfig', 'SALLYPORT_KUBECONFIG'],
   ['kubernetes.qps', 'kube-api-qps', 'SALLYPORT_KUBE_API_QPS'],
   ['kubernetes.burst', 'kube-api-burst', 'SALLYPORT_KUBE_API_BURST'],

@@ -8,6 +8,7 @@ export const DESCRIPTIONS = {
   logLevel: 'Lowest level of log lines: `trace`, `debug`, `info`, `warn`, `error` or `silent`',
   logFormat:
     'Form of log lines: `json`, or `text` for people, with colours on a terminal unless `NO_COLOR` is set. Access log lines are always JSON',
+  profilingPort: 'Port on 127.0.0.1 for CPU and heap profiles of the controller; 0: no profiles',
   workers: 'Number of workloads that are compiled and published at the same time',
   watchNamespaces:
     'Namespaces that the controller reads and writes, at most 100, in addition to the root namespace and its own; empty: all namespaces. The controller then needs Roles in these namespaces only',

@@ -195,6 +195,7 @@ function environment(plan: AgentPlan): readonly Raw[] {
     ...optional(AGENT_ENV.accessLogSampleRate, settings.accessLogSampleRate),
     ...optional(AGENT_ENV.acceptHttp10, settings.acceptHttp10),
     ...optional(AGENT_ENV.reevaluateStreams, settings.reevaluateStreams),
+    ...optional(AGENT_ENV.profilingPort, settings.profilingPort),
     ...optional(AGENT_ENV.drainSeconds, settings.drainSeconds),
     ...optional(AGENT_ENV.maxConnections, settings.maxConnections),
     ...optional(AGENT_ENV.otlpEndpoint, settings.traces?.endpoint),

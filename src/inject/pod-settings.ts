@@ -2,7 +2,7 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
-import { APP_PROTOCOLS, TLS_FILE_NAME, TLS_MODES } from '../api/kube/agent-contract.ts';
+import { AGENT_ADMIN_PORT, AGENT_CAPTURE_PORT, APP_PROTOCOLS, TLS_FILE_NAME, TLS_MODES } from '../api/kube/agent-contract.ts';
 import type { ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
@@ -20,6 +20,7 @@ import {
   INIT_MEMORY_LIMIT_ANNOTATION,
   LOG_LEVEL_ANNOTATION,
   MAX_CONNECTIONS_ANNOTATION,
+  PROFILING_PORT_ANNOTATION,
   READINESS_FAILURES_ANNOTATION,
   READINESS_PERIOD_ANNOTATION,
   READINESS_TIMEOUT_ANNOTATION,
@@ -60,6 +61,8 @@ const INIT_RESOURCES: ResourceRows = [
 ];
 const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 const PROBE: Range = { min: 1, max: 3600, whole: true };
+/** The agent is not root. */
+const OWN_PORT: Range = { min: 1024, max: 65_535, whole: true };
 const DRAIN: Range = { min: 0, max: 3600, whole: false };
 const CONNECTIONS: Range = { min: 1, max: 1_000_000, whole: true };
 
@@ -78,6 +81,7 @@ export function settingsOfPod(settings: InjectionSettings, annotations: Raw): Po
     accessLogSampleRate: reader.number(ACCESS_LOG_SAMPLE_RATE_ANNOTATION, { min: 0, max: 1, whole: false }),
     acceptHttp10: reader.choice(ACCEPT_HTTP10_ANNOTATION, ['on', 'off']),
     reevaluateStreams: reader.choice(REEVALUATE_STREAMS_ANNOTATION, ['on', 'off']),
+    profilingPort: reader.ownPort(PROFILING_PORT_ANNOTATION),
     appProtocol: reader.choice(APP_PROTOCOL_ANNOTATION, APP_PROTOCOLS),
     ...reader.accessLog(settings),
     drainSeconds: reader.clampedNumber(DRAIN_SECONDS_ANNOTATION, DRAIN, maxDrain),
@@ -126,6 +130,15 @@ class AnnotationReader {
     const value = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max && (!whole || Number.isInteger(value))) return value;
     return this.#refuse(name, text, `${whole ? 'an integer' : 'a number'} from ${min} to ${max}`);
+  }
+
+  /** A port that the agent listens on besides those of every agent. */
+  ownPort(name: string): number | undefined {
+    const port = this.number(name, OWN_PORT);
+    const isTaken = port === AGENT_ADMIN_PORT || port === AGENT_CAPTURE_PORT;
+    return isTaken
+      ? this.#refuse(name, String(port), `free: ${AGENT_CAPTURE_PORT} and ${AGENT_ADMIN_PORT} are ports of every agent`)
+      : port;
   }
 
   /** A number above `bound` becomes `bound`. */

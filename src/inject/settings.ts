@@ -43,6 +43,8 @@ export interface InjectionSettings {
   readonly acceptHttp10?: string;
   /** `on` or `off`: evaluate open streams again. */
   readonly reevaluateStreams?: string;
+  /** Port on 127.0.0.1 for profiles; absent: none. Set by an annotation only. */
+  readonly profilingPort?: number;
   /** What the application speaks, one of `APP_PROTOCOLS`; absent: by the names of its ports. Read where ports are captured. */
   readonly appProtocol?: string;
   /** Seconds that open requests have to finish; absent: the agent's default. */

@@ -22,7 +22,7 @@ export interface LimitReference {
 }
 
 /** A section of the page. */
-export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'traces' | 'bundles' | 'tokens';
+export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'traces' | 'profiles' | 'bundles' | 'tokens';
 
 const CODEC = 'reason="codec"';
 const DISCARDED = 'reason="discarded"';

@@ -9,6 +9,7 @@ import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught } from '../telemetry/logger.ts';
+import { serveProfiles } from './serve-profiles.ts';
 
 const STDOUT = 1;
 /** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
@@ -38,10 +39,12 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
     },
     stop,
   );
+  const profiles = await serveProfiles(config.profilingPort, { logger, onProfile: (result) => agent.metrics.onProfile(result) });
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
     else stop.addEventListener('abort', () => resolve(), { once: true });
   });
+  await profiles?.close();
   await agent.stop();
 }
 

@@ -29,6 +29,7 @@ import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.t
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { NEW_ACCESS_MEMORY } from '../webhook/new-access.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
+import { serveProfiles } from './serve-profiles.ts';
 
 const EXIT_CONFIG = 78;
 /** Time limit of a graceful stop; Kubernetes kills the pod after 30 s. */
@@ -116,6 +117,7 @@ async function serve({ config, logger, metrics, client, mesh, reloads }: Serving
     metricsText: metrics.text,
     logger,
   });
+  const profiles = await serveProfiles(config.profilingPort, { logger: logger.child({ part: 'profiles' }), onProfile: metrics.onProfile });
   logger.info({ version: packageJson.version, port: health.port, identity }, 'controller started');
   try {
     const drained = new Promise((resolve) =>
@@ -127,6 +129,7 @@ async function serve({ config, logger, metrics, client, mesh, reloads }: Serving
     configEvents?.stop();
     await feed?.stop();
     await webhook?.stop();
+    await profiles?.close();
     await health.close();
   }
 }

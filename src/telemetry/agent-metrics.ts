@@ -39,6 +39,10 @@ export type PolicyAction = 'allow' | 'deny' | 'unauthenticated';
 /** What the dry-run policies of one action would have done. */
 export type DryRunAction = 'would_allow' | 'would_deny';
 
+/** What became of a request for a profile. */
+export type ProfileResult = (typeof PROFILE_RESULTS)[number];
+
+const PROFILE_RESULTS = ['taken', 'busy', 'canceled', 'failed'] as const;
 const POLICY_ACTIONS: readonly PolicyAction[] = ['allow', 'deny', 'unauthenticated'];
 const DRY_RUN_ACTIONS: readonly DryRunAction[] = ['would_allow', 'would_deny'];
 
@@ -74,6 +78,8 @@ export interface AgentMetrics extends TlsEvents {
   onBlocked(): void;
   /** Spans were exported, or dropped. */
   onSpans(result: 'exported' | 'dropped', count: number): void;
+  /** A profile of the process was asked for. */
+  onProfile(result: ProfileResult): void;
   /** The signature of a token is verified. */
   onVerification(): void;
   /** A bundle became active. @param atSeconds Unix time */
@@ -101,7 +107,8 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   const policies = createPolicyMetrics();
   const responses = createResponses();
   const { closed, revoked } = createReasons();
-  const spans = createSpans();
+  const spans = createResults('spans_total', 'Spans of traces by what became of them.', ['exported', 'dropped']);
+  const profiles = createResults('profiles_total', 'Requests for profiles of the agent by what became of them.', PROFILE_RESULTS);
   const bundle = createBundleMetrics(nowSeconds);
   const tls = createTlsMetrics();
   const metrics: readonly Metric[] = [
@@ -120,6 +127,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.blocked,
     tallies.verified,
     spans,
+    profiles,
     ...tokenMetrics(tokens),
     ...lostLines(),
     limitReached(),
@@ -140,6 +148,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onUpstreamFailure: () => tallies.upstream.add(1),
     ...connectionEvents(tallies, closed),
     onSpans: spans.add,
+    onProfile: (result) => profiles.add(result, 1),
     onVerification: () => tallies.verified.add(1),
     onBundle: (digest, atSeconds) => {
       bundle.onBundle(digest, atSeconds);
@@ -341,16 +350,19 @@ function createReasons(): { readonly closed: ReasonCounter; readonly revoked: Re
   };
 }
 
-function createSpans(): Metric & { readonly add: AgentMetrics['onSpans'] } {
-  const counts = { exported: 0, dropped: 0 };
+/** A counter by result. @param results all of them */
+function createResults<R extends string>(
+  name: string,
+  help: string,
+  results: readonly R[],
+): Metric & { readonly add: (result: R, count: number) => void } {
+  const counts = new Map(results.map((result) => [result, 0]));
   return {
-    name: 'sallyport_agent_spans_total',
-    help: 'Spans of traces by what became of them.',
+    name: `sallyport_agent_${name}`,
+    help,
     type: 'counter',
-    read: () => Object.entries(counts).map(([result, value]) => ({ labels: { result }, value })),
-    add: (result, count) => {
-      counts[result] += count;
-    },
+    read: () => [...counts].map(([result, value]) => ({ labels: { result }, value })),
+    add: (result, count) => counts.set(result, (counts.get(result) ?? 0) + count),
   };
 }
 

@@ -71,6 +71,8 @@ export interface ControllerMetrics {
   readonly onTampered: () => void;
   /** Observers of the feed; to be called once, and only with a feed. @param open what is open now */
   readonly feed: (open: OpenStreams) => FeedMetrics;
+  /** A profile of the process was asked for. */
+  readonly onProfile: (result: string) => void;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
   /** Registers the sources of the gauges; called once, when the parts exist. */
   readonly observe: (gauges: ControllerGauges) => void;
@@ -131,6 +133,7 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
     onReportWrite: (result) => counters.reportWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
+    onProfile: (result) => counters.profiles.inc({ result }),
     feed: (open) => feedMetrics(registry, open),
     onConfigReload: (result) => {
       counters.reloads.inc({ result });
@@ -189,6 +192,7 @@ function createCounters(registry: Registry): {
   readonly statusWrites: Counter;
   readonly reportWrites: Counter;
   readonly resyncChanges: Counter;
+  readonly profiles: Counter;
   readonly reloads: Counter;
   readonly tampered: Counter;
 } {
@@ -206,6 +210,7 @@ function createCounters(registry: Registry): {
     statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
     reportWrites: make('sallyport_report_write_total', 'Updates of reports of openreports.io by result.', ['result']),
     resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
+    profiles: make('sallyport_profiles_total', 'Requests for profiles of the controller by what became of them.', ['result']),
     reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file by result.', ['result']),
     tampered: make(
       'sallyport_bundle_tampered_total',

@@ -175,6 +175,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- define "sallyport.staticConfig" -}}
 http:
   port: {{ .Values.httpPort }}
+{{- with .Values.profilingPort }}
+profilingPort: {{ . }}
+{{- end }}
 workers: {{ .Values.workers }}
 {{- with .Values.watchNamespaces }}
 watchNamespaces: {{ toJson . }}

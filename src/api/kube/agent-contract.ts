@@ -128,6 +128,8 @@ export const AGENT_ENV = {
   /** One of {@link TRACES_SAMPLERS}. */
   tracesSampler: 'OTEL_TRACES_SAMPLER',
   tracesSamplerArg: 'OTEL_TRACES_SAMPLER_ARG',
+  /** Port on 127.0.0.1 for profiles of the agent; absent: none. */
+  profilingPort: 'SALLYPORT_PROFILING_PORT',
   /** `on` or `off`. */
   acceptHttp10: 'SALLYPORT_ACCEPT_HTTP10',
   /** `on` or `off`. */

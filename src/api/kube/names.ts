@@ -36,6 +36,8 @@ export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sampl
 export const ACCEPT_HTTP10_ANNOTATION = 'sallyport.dev/accept-http10';
 /** Annotation on a pod (template): `on` lets its agent evaluate open streams again when the policy changes and when their token expires. */
 export const REEVALUATE_STREAMS_ANNOTATION = 'sallyport.dev/reevaluate-streams';
+/** Annotation on a pod (template): port on 127.0.0.1 for profiles of its agent. */
+export const PROFILING_PORT_ANNOTATION = 'sallyport.dev/profiling-port';
 /** Annotation on a pod (template): what the application speaks on all its ports, one of `APP_PROTOCOLS`. */
 export const APP_PROTOCOL_ANNOTATION = 'sallyport.dev/app-protocol';
 /** Annotation on a pod (template): log level of its agent. */

@@ -23,6 +23,7 @@ export async function buildAgent(root: string, outfile: string): Promise<void> {
         setup: (bundler) => {
           bundler.onResolve({ filter: /\/feed-source\.ts$/ }, () => ({ path: './agent-feed.mjs', external: true }));
           bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true }));
+          bundler.onResolve({ filter: /\/profile-server\.ts$/ }, () => ({ path: './profiling.mjs', external: true }));
           bundler.onResolve({ filter: /\/traces\.ts$/ }, () => ({ path: './agent-traces.mjs', external: true }));
         },
       },

@@ -32,6 +32,7 @@ describe('agent reference', () => {
       'ports',
       'app-protocols',
       'capture-port',
+      'profiling-port',
       'blocked-port',
       'otlp-endpoint',
       'pod-name',

@@ -28,6 +28,7 @@ describe('controller configuration', () => {
       logFormat: 'json',
       workers: 4,
       resyncMs: 36_000_000,
+      profilingPort: 0,
       leaderElection: { enabled: true, name: 'sallyport-controller' },
     });
     expect(config.kubernetes).to.deep.equal({ qps: 200, burst: 400 });
@@ -200,6 +201,7 @@ mesh:
       logLevel: 'debug',
       logFormat: 'text',
       'http.port': '1234',
+      profilingPort: '6060',
       'kubernetes.qps': '5',
       'kubernetes.burst': '6',
       'leaderElection.enabled': 'false',

@@ -6,6 +6,7 @@ import { findUnbounded } from '../../../scripts/limits/find-unbounded.ts';
 import { limitsPage } from '../../../scripts/reference/limits-page.ts';
 import { LIMITS } from '../../../src/limits/agent-limits.ts';
 import { LIMIT_REACHED } from '../../../src/limits/limit.ts';
+import { PROFILE_LIMITS } from '../../../src/limits/profile-limits.ts';
 import { createAgentMetrics } from '../../../src/telemetry/agent-metrics.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -18,11 +19,7 @@ describe('docs/reference/limits.md', () => {
 
   it('has one row for every declared limit', () => {
     const rows = [...page.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
-    expect(rows.toSorted()).to.deep.equal(
-      Object.values(LIMITS)
-        .map(({ name }) => name)
-        .toSorted(),
-    );
+    expect(rows.toSorted()).to.deep.equal([...Object.values(LIMITS), ...Object.values(PROFILE_LIMITS)].map(({ name }) => name).toSorted());
   });
 
   it('names metrics that the agent exports, and limits by the labels that it uses', () => {
@@ -49,7 +46,9 @@ describe('docs/reference/limits.md', () => {
   it('has no row that no code uses', () => {
     const sources = [...readSources(root)].filter(([path]) => !path.startsWith('src/limits/')).map(([, source]) => source);
     expect(
-      Object.keys(LIMITS).filter((name) => !sources.some((source) => new RegExp(`(?:LIMITS|limits)\\.${name}\\b`).test(source))),
+      [...Object.keys(LIMITS), ...Object.keys(PROFILE_LIMITS)].filter(
+        (name) => !sources.some((source) => new RegExp(`(?:LIMITS|limits)\\.${name}\\b`).test(source)),
+      ),
     ).to.deep.equal([]);
   });
 });

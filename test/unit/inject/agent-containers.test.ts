@@ -81,6 +81,13 @@ describe('agentContainer', () => {
     });
   });
 
+  it('receives the port for profiles only if an annotation sets it', () => {
+    const settings = { image: 'example/agent:1', version: '1', trust: TRUST };
+    expect(environmentOf(agentContainer(plan({ settings })))).to.not.have.property('SALLYPORT_PROFILING_PORT');
+    const changed = { ...settings, profilingPort: 6060 };
+    expect(environmentOf(agentContainer(plan({ settings: changed })))).to.include({ SALLYPORT_PROFILING_PORT: '6060' });
+  });
+
   it('receives where traces go, by the names of the OpenTelemetry specification', () => {
     const traces = { endpoint: 'http://collector:4318', sampler: 'traceidratio', samplerArg: 0 } as const;
     expect(environmentOf(agentContainer(plan({ settings: { image: 'example/agent:1', version: '1', trust: TRUST, traces } })))).to.include({

@@ -42,6 +42,7 @@ describe('settings of the agent of one pod', () => {
     ['no access log where it is allowed', { bounds: { accessLogOff: true } }, { 'access-log': 'off' }, { accessLog: 'off' }, 0],
     ['an access log where the installation has none', { accessLog: 'off' }, { 'access-log': 'on' }, { accessLog: 'on' }, 0],
     ['live streams', {}, { 'reevaluate-streams': 'on' }, { reevaluateStreams: 'on' }, 0],
+    ['profiles', {}, { 'profiling-port': '6060' }, { profilingPort: 6060 }, 0],
     ['HTTP/1.0', {}, { 'accept-http10': 'on' }, { acceptHttp10: 'on' }, 0],
     ['a sample rate', {}, { 'access-log-sample-rate': '0.1' }, { accessLogSampleRate: 0.1 }, 0],
     ['a log level', {}, { 'log-level': 'debug' }, { logLevel: 'debug' }, 0],
@@ -93,12 +94,14 @@ describe('settings of the agent of one pod', () => {
   }
 
   const INVALID = { 'max-connections': '0', 'drain-seconds': '-1', 'access-log': 'false', 'access-log-sample-rate': '1.1' };
-  for (const [name, value] of Object.entries({
-    ...INVALID,
-    'log-level': 'loud',
-    'agent-cpu': 'half',
-    'startup-failure-threshold': '1.5',
-  })) {
+  for (const [name, value] of [
+    ...Object.entries(INVALID),
+    ['log-level', 'loud'],
+    ['agent-cpu', 'half'],
+    ['startup-failure-threshold', '1.5'],
+    ['profiling-port', '80'],
+    ['profiling-port', '15020'],
+  ] as const) {
     it(`are refused when ${name} is ${value}`, () => {
       const { findings } = settingsOfPod(BASE, { ...own({ [name]: value }) });
       expect(findings.map(({ code, severity }) => `${severity} ${code}`)).to.deep.equal(['error SP_ANNOTATION']);

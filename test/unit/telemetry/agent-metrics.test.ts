@@ -30,6 +30,7 @@ describe('agent metrics', () => {
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_token_verifications_total counter',
       'sallyport_agent_spans_total counter',
+      'sallyport_agent_profiles_total counter',
       'sallyport_agent_token_cache_bytes gauge',
       'sallyport_agent_token_cache_entries gauge',
       'sallyport_agent_token_cache_evictions_total counter',

@@ -54,6 +54,7 @@ describe('controller metrics', () => {
       'sallyport_log_dropped_total',
       'sallyport_pod_touch_total',
       'sallyport_policies',
+      'sallyport_profiles_total',
       'sallyport_report_write_total',
       'sallyport_resync_changes_total',
       'sallyport_signing_keys_usable',
