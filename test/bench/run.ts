@@ -2,39 +2,16 @@
  * `npm run bench`: the benchmarks in turn, with their output passed through and their ratios in a closing table.
  *
  * `npm run bench -- [NAME…] [--quick] [--store] [--compare] [--baseline FILE]`. `--quick` measures shorter, for a look or a busy machine.
- * `--compare` exits with 1 if a ratio is worse than that of the baseline by more than its tolerance, or was not measured; `--store` writes what
- * was measured into the baseline and keeps the ratios of benchmarks that did not run.
+ * `--compare` exits with 1 if a ratio is worse than that of the baseline by more than its tolerance, was not measured, or is not in the
+ * baseline; `--store` replaces the ratios of the benchmarks that ran and keeps those of the others.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { BENCHMARKS, benchmarkOf } from './support/benchmarks.ts';
 import { type Baseline, compareRatios, type Ratio, readRatios } from './support/ratios.ts';
 import { printTable } from './support/table.ts';
-
-/** Benchmarks in the order of their runs, with the arguments of `--quick`. */
-const BENCHMARKS: Readonly<Record<string, readonly string[]>> = {
-  proxy: ['--quick'],
-  flood: ['--seconds', '2', '--rounds', '1'],
-  unread: ['--seconds', '3', '--connections', '100'],
-  aborts: ['--connections', '1000'],
-  bodies: ['--gigabytes', '0.25', '--rounds', '1'],
-  grpc: ['--pairs', '3', '--seconds', '2'],
-  streams: ['--pairs', '3', '--megabytes', '32'],
-  tcp: ['--pairs', '3', '--megabytes', '128', '--connections', '200'],
-  tls: ['--pairs', '3', '--handshakes', '100', '--megabytes', '64'],
-  reloads: ['--seconds', '10'],
-  distinct: ['--tokens', '100000'],
-  admin: ['--seconds', '10'],
-  issuers: [],
-  engine: ['--quick'],
-  selection: ['--quick'],
-  publish: ['--quick'],
-  'control-plane': ['--namespaces', '10'],
-  growth: ['--quick'],
-  'key-sources': ['--rules', '512', '--seconds', '5'],
-  verify: [],
-};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,7 +26,7 @@ const { values, positionals } = parseArgs({
 /** Runs one benchmark. @returns its exit code and output */
 function run(name: string): Promise<{ readonly code: number; readonly output: string }> {
   const script = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
-  const args = values.quick ? (BENCHMARKS[name] ?? []) : [];
+  const args = values.quick ? (BENCHMARKS[name]?.quick ?? []) : [];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
@@ -85,13 +62,18 @@ printTable([
   ...measured.map(({ name, value, tolerance }) => [name, value.toFixed(2), stored[name]?.toFixed(2) ?? '', `${tolerance}x`]),
 ]);
 if (values.compare) {
-  const isExpected = (ratio: string): boolean => names.includes(ratio.split('/')[0] ?? '');
+  const isExpected = (ratio: string): boolean => names.includes(benchmarkOf(ratio));
   const { failures, notes } = compareRatios(stored, measured, isExpected);
   for (const note of notes) process.stdout.write(`note: ${note}\n`);
   failed.push(...failures);
+  const silent = names.filter(
+    (name) => BENCHMARKS[name]?.ratios === 'baseline' && !measured.some((ratio) => benchmarkOf(ratio.name) === name),
+  );
+  failed.push(...silent.map((name) => `${name}: printed no ratio`));
 }
 if (values.store) {
-  const all = { ...stored, ...Object.fromEntries(measured.map(({ name, value }) => [name, value])) };
+  const others = Object.entries(stored).filter(([name]) => !measured.some((ratio) => benchmarkOf(ratio.name) === benchmarkOf(name)));
+  const all = { ...Object.fromEntries(others), ...Object.fromEntries(measured.map(({ name, value }) => [name, value])) };
   const sorted = Object.fromEntries(Object.entries(all).sort(([one], [other]) => (one < other ? -1 : 1)));
   writeFileSync(values.baseline, `${JSON.stringify(sorted, undefined, 2)}\n`);
   process.stdout.write(`stored ${measured.length} ratios in ${values.baseline}\n`);

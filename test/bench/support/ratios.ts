@@ -28,9 +28,9 @@ export type Baseline = Readonly<Record<string, number>>;
 
 /** Result of {@link compareRatios}; each line is for a person. */
 export interface Comparison {
-  /** Ratios that are worse than the baseline and its tolerance, or that were not measured again. */
+  /** Ratios that are worse than the baseline and its tolerance, that were not measured again, or that the baseline does not have. */
   readonly failures: readonly string[];
-  /** Ratios that are better by more than the tolerance, or new: the baseline should be stored again. */
+  /** Ratios that are better by more than the tolerance: the baseline should be stored again. */
   readonly notes: readonly string[];
 }
 
@@ -55,7 +55,7 @@ export function compareRatios(baseline: Baseline, measured: readonly Ratio[], ex
   const notes: string[] = [];
   for (const { name, value, tolerance } of measured) {
     const before = baseline[name];
-    if (before === undefined) notes.push(`${name} ${value}: not in the baseline`);
+    if (before === undefined) failures.push(`${name} ${value}: not in the baseline, which --store writes`);
     else if (value > before * tolerance) failures.push(`${name} ${value}: more than ${tolerance} times the ${before} of the baseline`);
     else if (value * tolerance < before)
       notes.push(`${name} ${value}: less than the ${before} of the baseline by more than ${tolerance} times`);

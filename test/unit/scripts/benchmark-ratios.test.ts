@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { compareRatios, readRatios } from '../../bench/support/ratios.ts';
+import { BENCHMARKS, benchmarkOf, NOT_STORED } from '../../bench/support/benchmarks.ts';
+import { type Baseline, compareRatios, readRatios } from '../../bench/support/ratios.ts';
 
 const all = (): boolean => true;
 
@@ -29,15 +31,39 @@ describe('ratios of benchmarks', () => {
     expect(compareRatios({ 'proxy/a': 1, 'grpc/a': 1 }, [], expected).failures).to.deep.equal(['proxy/a: not measured']);
   });
 
-  it('are noted when they are new or better by more than the tolerance', () => {
-    const measured = [
-      { name: 'new', value: 2, tolerance: 1.3 },
-      { name: 'better', value: 0.5, tolerance: 1.3 },
-    ];
+  it('fail when the baseline does not have them', () => {
+    const { failures } = compareRatios({}, [{ name: 'new', value: 2, tolerance: 1.3 }], all);
 
-    const { failures, notes } = compareRatios({ better: 1 }, measured, all);
+    expect(failures).to.deep.equal(['new 2: not in the baseline, which --store writes']);
+  });
+
+  it('are noted when they are better by more than the tolerance', () => {
+    const { failures, notes } = compareRatios({ better: 1 }, [{ name: 'better', value: 0.5, tolerance: 1.3 }], all);
 
     expect(failures).to.deep.equal([]);
-    expect(notes).to.have.length(2);
+    expect(notes).to.have.length(1);
+  });
+});
+
+describe('test/bench/baseline.json', () => {
+  const baseline = JSON.parse(readFileSync(new URL('../../bench/baseline.json', import.meta.url), 'utf8')) as Baseline;
+  const stored = new Set(Object.keys(baseline).map(benchmarkOf));
+
+  it('has ratios of every benchmark that prints some, and of no other', () => {
+    const expected = Object.entries(BENCHMARKS).filter(([name, { ratios }]) => ratios === 'baseline' && !NOT_STORED.includes(name));
+    expect([...stored].toSorted(), 'NOT_STORED names those that are still to be stored').to.deep.equal(
+      expected.map(([name]) => name).toSorted(),
+    );
+  });
+
+  it('has positive numbers only', () => {
+    for (const [name, value] of Object.entries(baseline)) expect(value, name).to.be.above(0);
+  });
+
+  it('knows which benchmarks print ratios', () => {
+    for (const [name, { ratios }] of Object.entries(BENCHMARKS)) {
+      const source = readFileSync(new URL(`../../bench/${name}.ts`, import.meta.url), 'utf8');
+      expect(source.includes(`reportRatio(['${name}',`), name).to.equal(ratios === 'baseline');
+    }
   });
 });
