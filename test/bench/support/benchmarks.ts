@@ -18,6 +18,9 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   aborts: { quick: ['--connections', '1000'], ratios: 'none' },
   bodies: { quick: ['--gigabytes', '0.25', '--rounds', '1'], ratios: 'baseline' },
   grpc: { quick: ['--pairs', '3', '--seconds', '2'], ratios: 'baseline' },
+  streams: { quick: ['--pairs', '3', '--megabytes', '32'], ratios: 'baseline' },
+  tcp: { quick: ['--pairs', '3', '--megabytes', '128', '--connections', '200'], ratios: 'baseline' },
+  tls: { quick: ['--pairs', '3', '--handshakes', '100', '--megabytes', '64'], ratios: 'baseline' },
   reloads: { quick: ['--seconds', '10'], ratios: 'none' },
   distinct: { quick: ['--tokens', '100000'], ratios: 'none' },
   admin: { quick: ['--seconds', '10'], ratios: 'none' },
@@ -32,7 +35,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 };
 
 /** Benchmarks whose ratios are not stored yet: `--compare` fails for them. Storing them takes a quiet machine. */
-export const NOT_STORED: readonly string[] = ['proxy', 'engine'];
+export const NOT_STORED: readonly string[] = ['proxy', 'engine', 'streams', 'tcp', 'tls'];
 
 /** The benchmark that a ratio belongs to. */
 export function benchmarkOf(ratio: string): string {
