@@ -21,7 +21,7 @@ export function canonicalJson(value: unknown): string {
  * @returns the length of the text
  */
 export function keepCanonicalJson(value: object): number {
-  const text = keptTexts.get(value) ?? canonicalJson(value);
+  const text = canonicalJsonOfParts(value);
   keptTexts.set(value, text);
   return text.length;
 }
@@ -31,24 +31,40 @@ export function canonicalJsonOfParts(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const kept = keptTexts.get(value);
   if (kept !== undefined) return kept;
-  if (Array.isArray(value))
-    return `[${value.map((item: unknown) => (item === undefined ? 'null' : canonicalJsonOfParts(item))).join(',')}]`;
+  let text = '';
+  let separator = '';
+  if (Array.isArray(value)) {
+    for (const item of value as readonly unknown[]) {
+      text += item === undefined ? `${separator}null` : separator + canonicalJsonOfParts(item);
+      separator = ',';
+    }
+    return `[${text}]`;
+  }
   const members = value as Readonly<Record<string, unknown>>;
-  const written = inOrder(Object.keys(members))
-    .filter((key) => members[key] !== undefined)
-    .map((key) => `${JSON.stringify(key)}:${canonicalJsonOfParts(members[key])}`);
-  return `{${written.join(',')}}`;
+  for (const key of inOrder(Object.keys(members))) {
+    const member = members[key];
+    if (member === undefined) continue;
+    text += `${separator}${JSON.stringify(key)}:${canonicalJsonOfParts(member)}`;
+    separator = ',';
+  }
+  return `{${text}}`;
 }
 
-const INDEX = /^(?:0|[1-9][0-9]{0,9})$/;
+/** Whether a key may be an array index, which has at most ten digits. */
+const INDEX = /^[0-9]{1,10}$/;
 
 /** The keys as {@link canonicalJson} writes them: those of JavaScript's array indices come first, whatever the order of their creation. */
 function inOrder(keys: readonly string[]): readonly string[] {
-  const byUnit = keys.toSorted();
+  const byUnit = isSorted(keys) ? keys : keys.toSorted();
   if (!byUnit.some((key) => INDEX.test(key))) return byUnit;
   const members = Object.create(null) as Record<string, true>;
   for (const key of byUnit) members[key] = true;
   return Object.keys(members);
+}
+
+function isSorted(keys: readonly string[]): boolean {
+  for (let at = 1; at < keys.length; at += 1) if ((keys[at - 1] ?? '') > (keys[at] ?? '')) return false;
+  return true;
 }
 
 function sorted(value: unknown): unknown {

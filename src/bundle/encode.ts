@@ -54,7 +54,8 @@ export function toConfigMapData(encoded: Pick<EncodedBundle, 'json' | 'digest'>)
 export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): string | undefined {
   const plainBytes = Buffer.byteLength(encoded.json);
   if (plainBytes > MAX_BUNDLE_BYTES) return `the bundle of the workload has ${plainBytes} bytes; at most ${MAX_BUNDLE_BYTES} are accepted`;
-  const values = Math.max(...programs.map(valuesOf));
+  // Each value takes two bytes or more, so that those of a small bundle need not be counted.
+  const values = plainBytes < 2 * MAX_PROGRAM_VALUES ? 0 : Math.max(...programs.map(valuesOf));
   if (values > MAX_PROGRAM_VALUES)
     return `a program of the workload has ${values} values to match; at most ${MAX_PROGRAM_VALUES} are accepted`;
   if (plainBytes < CONFIG_MAP_LIMIT_BYTES) return undefined;

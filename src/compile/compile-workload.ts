@@ -93,9 +93,17 @@ function withoutRepeatedDenials(policies: readonly Policy[]): readonly Policy[] 
   return first === undefined ? policies : policies.filter((policy) => policy === first || !isDenial(policy));
 }
 
+type PublishableMesh = MeshConfig & ProviderSettings;
+
+/** The settings are the same object until they change. */
+const publishable = new WeakMap<MeshConfig, PublishableMesh>();
+
 /** The mesh settings, without the providers whose secrets must not be published in the workload's namespace. */
-function publishableMesh({ mesh, workload, isLocal = false }: CompileInput): MeshConfig & ProviderSettings {
-  return isLocal || workload.namespace === mesh.rootNamespace ? mesh : { ...mesh, withheldProviders: secretProviders(mesh) };
+function publishableMesh({ mesh, workload, isLocal = false }: CompileInput): PublishableMesh {
+  if (isLocal || workload.namespace === mesh.rootNamespace) return mesh;
+  const settings = publishable.get(mesh) ?? { ...mesh, withheldProviders: secretProviders(mesh) };
+  publishable.set(mesh, settings);
+  return settings;
 }
 
 function isRequestAuthentication(policy: Policy): policy is RequestAuthentication {
@@ -109,6 +117,7 @@ function byIdentity(one: Policy, other: Policy): number {
 }
 
 function eachOnce(findings: readonly PolicyFinding[]): readonly PolicyFinding[] {
+  if (findings.length < 2) return findings;
   const byText = new Map(findings.map((finding) => [canonicalJson(finding), finding]));
   return [...byText.keys()].sort().flatMap((text) => byText.get(text) ?? []);
 }

@@ -1,9 +1,9 @@
 /*
- * Lowers policies, each of them once for all workloads that it selects, and encodes each of their rules once.
+ * Lowers policies, each of them once for all workloads that it selects, and encodes once each of their rules and what many bundles share.
  */
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
 import { keepCanonicalJson } from '../bundle/canonical-json.ts';
-import type { KnownPolicy, LoweringCache } from '../policy/lower/authorization.ts';
+import { type KnownPolicy, type LoweringCache, NOT_ATTACHED } from '../policy/lower/authorization.ts';
 import { type LowerInput, type LowerResult, lowerPolicies } from '../policy/lower/lower-policies.ts';
 
 /** Characters of all rules that are kept. Those of a thousand workloads are about a tenth of it; a tenant's may be of any size. */
@@ -37,6 +37,7 @@ export function createBoundedCache(maxCharacters: number = MAX_CHARACTERS): Lowe
       const entry = entries.get(policy) ?? { bySettings: new Map<string, KnownPolicy>(), characters: 0 };
       drop(policy);
       for (const rule of known.lowered.rules) entry.characters += keepCanonicalJson(rule);
+      if (known.lowered.rules.length > 0) entry.characters += keepCanonicalJson(known.lowered.engine);
       // One for each protocol; mesh settings change rarely, and for all policies.
       if (entry.bySettings.size >= 2 || entry.characters > maxCharacters / MAX_SHARE) return;
       entry.bySettings.set(settings, known);
@@ -52,8 +53,13 @@ export function createBoundedCache(maxCharacters: number = MAX_CHARACTERS): Lowe
 }
 
 const cache = createBoundedCache();
+keepCanonicalJson(NOT_ATTACHED);
 
-/** The same as `lowerPolicies`. The policies must never change: another version is another object. */
+/**
+ * The same as `lowerPolicies`, and the text of the program is kept. The policies must never change: another version is another object.
+ */
 export function lowerOnce(input: Omit<LowerInput, 'cache'>): LowerResult {
-  return lowerPolicies({ ...input, cache });
+  const lowered = lowerPolicies({ ...input, cache });
+  keepCanonicalJson(lowered.program);
+  return lowered;
 }

@@ -16,8 +16,6 @@ export interface PolicyIndex {
   readonly delete: (key: PolicyKey) => void;
   /** Every policy of `namespace` that can select a pod with `labels`, and possibly others; the caller checks each. */
   readonly candidates: (namespace: string, labels: Labels) => Iterable<readonly [PolicyKey, Policy]>;
-  /** The label keys that selectors of `namespace` name: pods that agree on them have the same policies. */
-  readonly labelKeys: (namespace: string) => Iterable<string>;
   /** Whether a selector of `namespace` names the label key. */
   readonly hasLabelKey: (namespace: string, key: string) => boolean;
 }
@@ -92,7 +90,6 @@ export function createPolicyIndex(): PolicyIndex {
     },
     delete: remove,
     candidates: (namespace, labels) => candidatesIn(namespaces.get(namespace), labels),
-    labelKeys: (namespace) => namespaces.get(namespace)?.keys.keys() ?? [],
     hasLabelKey: (namespace, key) => namespaces.get(namespace)?.keys.has(key) === true,
   };
 }

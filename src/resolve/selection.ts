@@ -187,16 +187,15 @@ function selectableSetsOf(
   { labelSets, policies, rootNamespace }: Parts,
   workload: WorkloadKey,
 ): readonly { readonly namespace: string; readonly labels: Labels }[] {
-  const found = new Map<string, { readonly namespace: string; readonly labels: Labels }>();
-  let keys: ReadonlySet<string> | undefined;
-  for (const { namespace, labels, withAgent } of labelSets.ofWorkload(workload)) {
-    if (withAgent === 0) continue;
-    keys ??= new Set([rootNamespace(), namespace].flatMap((scope) => [...policies.labelKeys(scope)]));
-    const pairs = Object.entries(labels).filter(([key]) => keys?.has(key) === true);
-    const text = JSON.stringify(pairs.sort(([one], [other]) => (one < other ? -1 : 1)));
-    if (!found.has(text)) found.set(text, { namespace, labels: Object.fromEntries(pairs) });
-  }
-  return [...found.values()];
+  const sets = [...labelSets.ofWorkload(workload)].filter(isWithAgent);
+  const [{ namespace } = { namespace: '' }] = sets;
+  const isNamedHere = (key: string): boolean => policies.hasLabelKey(rootNamespace(), key) || policies.hasLabelKey(namespace, key);
+  const selectable = sets.map(({ labels }) => Object.entries(labels).filter(([key]) => isNamedHere(key)));
+  const distinct =
+    selectable.length < 2
+      ? selectable
+      : new Map(selectable.map((pairs) => [JSON.stringify(pairs.sort(([one], [other]) => (one < other ? -1 : 1))), pairs])).values();
+  return [...distinct].map((pairs) => ({ namespace, labels: Object.fromEntries(pairs) }));
 }
 
 function policiesFor({ policies, rootNamespace }: Parts, namespace: string, labels: Labels): ReadonlyMap<PolicyKey, Policy> {

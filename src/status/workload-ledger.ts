@@ -102,20 +102,19 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
   const recordByKey = new Map<WorkloadKey, WorkloadRecord<P>>();
   const listeners = new Set<(change: RecordChange<P>) => void>();
 
-  const put = (key: WorkloadKey, fields: Omit<WorkloadRecord<P>, 'key' | 'policies'>): void => {
+  const put = (key: WorkloadKey, fields: Fields<P>): void => {
     const before = recordByKey.get(key);
-    const after = isEmpty(fields) ? undefined : { key, ...fields, policies: publishedPolicies(before, fields) };
+    const after = isEmpty(fields) ? undefined : recordOf(key, fields, publishedPolicies(before, fields));
     if (after === undefined) recordByKey.delete(key);
     else recordByKey.set(key, after);
     if (isSameToReaders(before, after)) return;
     for (const listener of listeners) listener({ key, before, after });
   };
-  const without = (key: WorkloadKey, ...names: readonly (keyof WorkloadRecord)[]): Omit<WorkloadRecord<P>, 'key' | 'policies'> => {
-    const fields: Partial<Record<keyof WorkloadRecord, unknown>> = { ...recordByKey.get(key) };
-    for (const name of ['key', 'policies', ...names] as const) delete fields[name];
-    return fields as Omit<WorkloadRecord<P>, 'key' | 'policies'>;
+  const fieldsOf = (key: WorkloadKey): Fields<P> => {
+    const { desired, published, refusal, heldSinceMs } = recordByKey.get(key) ?? {};
+    return { desired, published, refusal, heldSinceMs };
   };
-  const release = (key: WorkloadKey): void => put(key, without(key, 'desired', 'refusal', 'heldSinceMs'));
+  const release = (key: WorkloadKey): void => put(key, { ...NO_FIELDS, published: recordByKey.get(key)?.published });
 
   return {
     get: (key) => recordByKey.get(key),
@@ -124,22 +123,24 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    desire: (key, desired) => put(key, { ...without(key), desired }),
-    refuse: (key, refusal) => put(key, { ...without(key), refusal }),
-    accept: (key) => put(key, without(key, 'refusal')),
+    desire: (key, desired) => put(key, { ...fieldsOf(key), desired }),
+    refuse: (key, refusal) => put(key, { ...fieldsOf(key), refusal }),
+    accept: (key) => {
+      if (recordByKey.get(key)?.refusal !== undefined) put(key, { ...fieldsOf(key), refusal: undefined });
+    },
     hold: (key, nowMs) => {
       const heldSinceMs = recordByKey.get(key)?.heldSinceMs ?? nowMs;
-      put(key, { ...without(key), heldSinceMs });
+      put(key, { ...fieldsOf(key), heldSinceMs });
       return heldSinceMs;
     },
     endHold: (key) => {
-      if (recordByKey.get(key)?.heldSinceMs !== undefined) put(key, without(key, 'heldSinceMs'));
+      if (recordByKey.get(key)?.heldSinceMs !== undefined) put(key, { ...fieldsOf(key), heldSinceMs: undefined });
     },
     release,
     endTerm: () => {
       for (const key of recordByKey.keys()) release(key);
     },
-    setPublished: (key, published) => put(key, { ...without(key, 'published'), ...(published === undefined ? {} : { published }) }),
+    setPublished: (key, published) => put(key, { ...fieldsOf(key), published }),
   };
 }
 
@@ -151,15 +152,34 @@ export function isUnverified(record: WorkloadRecord | undefined): boolean {
   return record?.published !== undefined && record.desired === undefined;
 }
 
-function isEmpty(fields: Omit<WorkloadRecord, 'key' | 'policies'>): boolean {
-  return Object.keys(fields).length === 0;
+/** The fields of a record that are set one by one. */
+type Fields<P extends PublishedBundle = PublishedBundle> = {
+  readonly [K in 'desired' | 'published' | 'refusal' | 'heldSinceMs']: WorkloadRecord<P>[K] | undefined;
+};
+
+const NO_FIELDS: Fields<never> = { desired: undefined, published: undefined, refusal: undefined, heldSinceMs: undefined };
+
+function isEmpty({ desired, published, refusal, heldSinceMs }: Fields): boolean {
+  return desired === undefined && published === undefined && refusal === undefined && heldSinceMs === undefined;
+}
+
+function recordOf<P extends PublishedBundle>(
+  key: WorkloadKey,
+  { desired, published, refusal, heldSinceMs }: Fields<P>,
+  policies: WorkloadRecord['policies'],
+): WorkloadRecord<P> {
+  return {
+    key,
+    ...(desired === undefined ? {} : { desired }),
+    ...(published === undefined ? {} : { published }),
+    ...(refusal === undefined ? {} : { refusal }),
+    ...(heldSinceMs === undefined ? {} : { heldSinceMs }),
+    policies,
+  };
 }
 
 /** The compiler knows all policies of a revision, the bundle itself only those with a rule in it. */
-function publishedPolicies(
-  before: WorkloadRecord | undefined,
-  { desired, published }: Pick<WorkloadRecord, 'desired' | 'published'>,
-): ReadonlyMap<PolicyKey, Generation> {
+function publishedPolicies(before: WorkloadRecord | undefined, { desired, published }: Fields): ReadonlyMap<PolicyKey, Generation> {
   if (published === undefined) return NO_POLICIES;
   if (published.revision === undefined) return published.policies;
   if (published.revision === desired?.revision) return desired.policies;
@@ -186,5 +206,11 @@ function isSamePublication(before: PublishedBundle | undefined, after: Published
 }
 
 function sameEntries(before: ReadonlyMap<PolicyKey, unknown> | undefined, after: ReadonlyMap<PolicyKey, unknown> | undefined): boolean {
-  return before === after || JSON.stringify([...(before ?? [])]) === JSON.stringify([...(after ?? [])]);
+  if (before === after) return true;
+  if ((before?.size ?? 0) !== (after?.size ?? 0)) return false;
+  for (const [key, value] of before ?? []) {
+    const other = after?.get(key);
+    if (value !== other && (typeof value !== 'object' || JSON.stringify(value) !== JSON.stringify(other))) return false;
+  }
+  return true;
 }

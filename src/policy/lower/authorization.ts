@@ -22,6 +22,8 @@ import { lowerRule } from './rule.ts';
 /** One policy, lowered for one protocol. */
 export interface LoweredPolicy extends CustomPolicy {
   readonly action: Action;
+  /** The engine of workloads that have no other policy of its kind: one object for all of them. */
+  readonly engine: Engine;
 }
 
 /** One policy, lowered for one protocol, with what could not be lowered. */
@@ -55,8 +57,13 @@ export function lowerAuthorization(
   mesh: MeshConfig & ProviderSettings,
   { findings, cache }: LoweringSink,
 ): Ruleset {
+  const settings = JSON.stringify([protocol, mesh.trustDomain, mesh.trustDomainAliases]);
   const lowered = policies.map((policy) => {
-    const known = lowerOnce(policy, protocol, mesh, cache);
+    let known = cache?.get(policy, settings);
+    if (known === undefined) {
+      known = lowerPolicy(policy, protocol, mesh);
+      cache?.set(policy, settings, known);
+    }
     findings.push(...known.findings);
     return known.lowered;
   });
@@ -72,18 +79,9 @@ export function lowerAuthorization(
   };
 }
 
-function lowerOnce(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig, cache: LoweringCache | undefined): KnownPolicy {
-  const settings = JSON.stringify([protocol, mesh.trustDomain, mesh.trustDomainAliases]);
-  const known = cache?.get(policy, settings);
-  if (known !== undefined) return known;
-  const findings: PolicyFinding[] = [];
-  const fresh: KnownPolicy = { lowered: lowerPolicy(policy, protocol, mesh, findings), findings };
-  cache?.set(policy, settings, fresh);
-  return fresh;
-}
-
-function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig, findings: PolicyFinding[]): LoweredPolicy {
+function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig): KnownPolicy {
   const { metadata, spec } = policy;
+  const findings: PolicyFinding[] = [];
   const report = reporterOf(policy, protocol, findings);
   const dryRun = dryRunOf(metadata);
   if (dryRun === 'invalid') {
@@ -106,7 +104,8 @@ function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh
       report('SP_POLICY', `spec.rules[${index}]`, 'the rule is dropped: a part of it cannot be honoured');
     } else rules.push(lowered);
   }
-  return { policy, action: spec.action, dryRun: dryRun === true, rules };
+  const engine: Engine = { attached: true, rules: rules.toSorted(byId) };
+  return { lowered: { policy, action: spec.action, dryRun: dryRun === true, rules, engine }, findings };
 }
 
 /** Every fault is found on HTTP, where all attributes exist; reporting it on TCP, too, would duplicate it. */
@@ -118,10 +117,17 @@ function reporterOf(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', findi
   };
 }
 
+/** The engine without a policy, of every program. */
+export const NOT_ATTACHED: Engine = { attached: false, rules: [] };
+
 function engineOf(lowered: readonly LoweredPolicy[], action: Action, dryRun: boolean): Engine {
   const own = lowered.filter((policy) => policy.action === action && policy.dryRun === dryRun);
-  const rules = own.flatMap((policy) => policy.rules).sort((left, right) => compareBytes(left.id, right.id));
-  return { attached: own.length > 0, rules };
+  const [first = { engine: NOT_ATTACHED }, ...others] = own;
+  return others.length === 0 ? first.engine : { attached: true, rules: own.flatMap((policy) => policy.rules).sort(byId) };
+}
+
+function byId(left: Rule, right: Rule): number {
+  return compareBytes(left.id, right.id);
 }
 
 function reportProviders(custom: readonly LoweredPolicy[], mesh: ProviderSettings, findings: PolicyFinding[]): void {

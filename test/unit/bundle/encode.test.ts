@@ -54,6 +54,13 @@ describe('encodeBundle', () => {
 describe('toConfigMapData', () => {
   it('does not compress a small bundle', () => {
     const encoded = encodeBundle(SAMPLE);
+    expect(toConfigMapData(encoded)).to.deep.equal({
+      kind: 'data',
+      data: { data: { 'bundle.json': encoded.json, 'bundle.sha256': encoded.digest }, binaryData: {} },
+    });
+  });
+
+  it('reports a program with more values than agents accept, however short they are', () => {
     const [program] = SAMPLE.programs as [Program];
     const rule = program.http.allow.rules[0] as Rule;
     const paths = (count: number): Program => {
@@ -62,13 +69,10 @@ describe('toConfigMapData', () => {
       return { ...program, http: { ...program.http, deny: { ...program.http.deny, rules } } };
     };
     const most = MAX_PROGRAM_VALUES - valuesOf(paths(0));
-    expect(whyUnacceptable(encoded, { ...SAMPLE, programs: [paths(most)] })).to.equal(undefined);
-    expect(whyUnacceptable(encoded, { ...SAMPLE, programs: [paths(most + 1)] })).to.match(/values to match; at most/);
-
-    expect(toConfigMapData(encoded)).to.deep.equal({
-      kind: 'data',
-      data: { data: { 'bundle.json': encoded.json, 'bundle.sha256': encoded.digest }, binaryData: {} },
-    });
+    const encoded = { ...encodeBundle(SAMPLE), json: ' '.repeat(2 * MAX_PROGRAM_VALUES) };
+    const whyRefused = (count: number): string | undefined => whyUnacceptable(encoded, { ...SAMPLE, programs: [paths(count)] });
+    expect(whyRefused(most)).to.equal(undefined);
+    expect(whyRefused(most + 1)).to.match(/values to match; at most/);
   });
 
   it('compresses a large bundle to the same bytes each time, without time or operating system in the header', () => {
