@@ -13,8 +13,8 @@ import { OUTPUT_BUDGETS } from './dependencies/allowed-imports.ts';
 import { checkLanguages, checkOutput } from './dependencies/check-output.ts';
 
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
-/** A controller that the CLI runs starts it from the file next to its own part, as that of the image does. */
-const NEW_ACCESS_WORKER = 'new-access-worker';
+/** A controller that the CLI runs starts them from files next to its own part, as that of the image does. */
+const WORKERS = { 'admission-worker': 'src/webhook/admission-worker.ts', 'new-access-worker': 'src/webhook/new-access-worker.ts' };
 const ROOT = join(import.meta.dirname, '..');
 const entries = {
   agent: 'src/main/agent.ts',
@@ -24,7 +24,7 @@ const entries = {
   controller: 'src/main/controller.ts',
   profiling: 'src/profiling/profile-server.ts',
   redirect: 'src/main/redirect.ts',
-  [NEW_ACCESS_WORKER]: 'src/webhook/new-access-worker.ts',
+  ...WORKERS,
   cli: 'src/main/cli.ts',
   sallyport: 'src/main/launcher.ts',
 };
@@ -157,12 +157,16 @@ export async function buildAll(outdir: string, version?: string): Promise<readon
       ...buildOptions(name, version),
       ...outputsOf(name, outdir),
       absWorkingDir: ROOT,
-      entryPoints: { [name]: entry, ...(name === 'cli' ? { [`cli/${NEW_ACCESS_WORKER}`]: entries[NEW_ACCESS_WORKER] } : {}) },
+      entryPoints: { [name]: entry, ...(name === 'cli' ? workersOfCli() : {}) },
     });
     requireBudget(name, metafile);
     built.push({ name, metafile });
   }
   return built;
+}
+
+function workersOfCli(): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(WORKERS).map(([name, entry]) => [`cli/${name}`, entry]));
 }
 
 /** Bundles the CLI into one file, for an executable, which loads nothing from a disk. */

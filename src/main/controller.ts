@@ -27,7 +27,8 @@ import { type ControllerMetrics, createControllerMetrics } from '../telemetry/co
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
-import { NEW_ACCESS_MEMORY } from '../webhook/new-access.ts';
+import type { AdmissionSettings } from '../webhook/admission-messages.ts';
+import { ADMISSION_MEMORY } from '../webhook/admission-thread.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 import { serveProfiles } from './serve-profiles.ts';
 
@@ -196,7 +197,7 @@ interface WebhookParts extends Running {
   readonly isLeader: () => boolean;
   readonly portsFor: WebhookOptions['portsFor'];
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
-  readonly editedPods: NonNullable<WebhookOptions['newAccess']>['editedPods'];
+  readonly editedPods: NonNullable<WebhookOptions['editedPods']>;
   readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
   readonly trustFor: WebhookOptions['trustFor'];
 }
@@ -230,7 +231,8 @@ function openWebhook({
     mesh: mesh.current,
     namespace: config.namespace,
     injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },
-    ...(config.webhook.newAccessWarnings ? { newAccess: { editedPods, startWorker: startNewAccessWorker } } : {}),
+    ...(config.webhook.newAccessWarnings ? { editedPods } : {}),
+    startWorker: startAdmissionWorker,
     rootPoliciesFor,
     trustFor,
     ...(feed === undefined ? {} : { feed: feed.injected, onCertificate: feed.serve }),
@@ -241,10 +243,10 @@ function openWebhook({
 }
 
 /** The build puts the worker next to the controller's file. */
-function startNewAccessWorker(): Worker {
+function startAdmissionWorker(workerData: AdmissionSettings): Worker {
   const isBuilt = !import.meta.url.endsWith('.ts');
-  const file = new URL(isBuilt ? './new-access-worker.mjs' : '../webhook/new-access-worker.ts', import.meta.url);
-  return new Worker(file, { resourceLimits: NEW_ACCESS_MEMORY });
+  const file = new URL(isBuilt ? './admission-worker.mjs' : '../webhook/admission-worker.ts', import.meta.url);
+  return new Worker(file, { workerData, resourceLimits: ADMISSION_MEMORY });
 }
 
 function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClient {

@@ -9,7 +9,6 @@ import type { AddressInfo } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 import { RefusedError } from '../errors.ts';
 import { limitConnections } from '../ops-server/limit-connections.ts';
-import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { type AdmissionRequest, type AdmissionResponse, parseReview, toReview } from './admission.ts';
 import type { KeyPair } from './certs/issue.ts';
@@ -25,9 +24,12 @@ export interface ServerOptions {
   /** Reviewers by path, e.g. `/mutate`. */
   readonly reviewers: Readonly<Record<string, Reviewer>>;
   readonly tlsMinVersion: SecureVersion;
-  readonly metrics?: WebhookMetrics;
-  readonly logger: Logger;
+  readonly metrics?: Pick<WebhookMetrics, 'onReview'>;
+  readonly logger: ReviewLogger;
 }
+
+/** The levels at which the server logs. */
+export type ReviewLogger = Readonly<Record<'debug' | 'info' | 'error', (fields: object, message: string) => void>>;
 
 /** The running server. */
 export interface AdmissionServer {
@@ -43,7 +45,8 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const DRAIN_MS = 5_000;
 const MAX_CONNECTIONS = 512;
 
-class HttpError extends Error {
+/** The HTTP error that a review ends with. */
+export class HttpError extends Error {
   override readonly name: string = 'HttpError';
   readonly status: number;
 
@@ -114,7 +117,7 @@ async function review(options: ServerOptions, request: IncomingMessage, webhook:
   }
 }
 
-function logReview(logger: Logger, webhook: string, request: AdmissionRequest, reply: AdmissionResponse): void {
+function logReview(logger: ReviewLogger, webhook: string, request: AdmissionRequest, reply: AdmissionResponse): void {
   const { object } = request;
   const name = object?.metadata?.name ?? object?.metadata?.['generateName'];
   const fields = { webhook, kind: object?.kind, namespace: request.namespace, name, dryRun: request.isDryRun };

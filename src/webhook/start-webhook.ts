@@ -2,22 +2,20 @@
  * Starts the webhook: the TLS server for injection and validation, and the rotation of its certificates.
  */
 import type { SecureVersion } from 'node:tls';
-import { parsePolicy } from '../api/istio/parse-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { InjectedFeed } from '../api/kube/agent-contract.ts';
 import { type MeshConfig, trustDomainsOf } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
-import type { InjectionSettings } from '../inject/settings.ts';
 import type { EditedPods } from '../resolve/edited-pods.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import type { AdmissionSettings, PodFacts, PolicyFacts, Question } from './admission-messages.ts';
+import { type AdmissionThreadOptions, startAdmissionThread } from './admission-thread.ts';
 import { followCertificateFiles } from './certs/certificate-files.ts';
 import { rotateCertificates, type ServedCertificate } from './certs/certificate-rotator.ts';
-import { type RootPolicies, reviewPod, type TrustSource } from './mutate.ts';
-import { createNewAccessWarnings, NEW_ACCESS_LIMIT_MS, type NewAccessOptions } from './new-access.ts';
-import { type Reviewer, startAdmissionServer } from './server.ts';
-import { type PolicyContext, reviewPolicy } from './validate.ts';
+import type { RootPolicies, TrustSource } from './mutate.ts';
+import type { PolicyContext } from './validate.ts';
 
 /** Options of {@link startWebhook}. */
 export interface WebhookOptions {
@@ -29,7 +27,7 @@ export interface WebhookOptions {
   readonly namespace: string;
   /** Name of the Service that API servers call. The names of Secret and webhook configurations derive from it, see {@link webhookNames}. */
   readonly service: string;
-  readonly injection: Omit<InjectionSettings, 'trust' | 'trustDomains'>;
+  readonly injection: AdmissionSettings['injection'];
   readonly trustFor: TrustSource;
   /** Current mesh settings, which lint depends on. */
   readonly mesh: () => MeshConfig;
@@ -37,12 +35,10 @@ export interface WebhookOptions {
   readonly portsFor: PolicyContext['portsFor'];
   /** Why a policy would be over its budget; undefined: it would not. */
   readonly whyOverBudget: PolicyContext['whyOverBudget'];
-  /** Warns what an edit lets in; absent: it does not. */
-  readonly newAccess?: {
-    /** The pods whose policies the edit changes, from the caches of this replica. */
-    readonly editedPods: (policy: Policy) => EditedPods;
-    readonly startWorker: NewAccessOptions['startWorker'];
-  };
+  /** The pods whose policies an edit changes, from the caches of this replica: warnings then say what it lets in. Absent: they do not. */
+  readonly editedPods?: (policy: Policy) => EditedPods;
+  /** Starts `admission-worker.ts` with {@link ADMISSION_MEMORY}. */
+  readonly startWorker: AdmissionThreadOptions['startWorker'];
   /** Policies of the root namespace that select a pod, as `namespace/name`. */
   readonly rootPoliciesFor: RootPolicies;
   /** Whether this replica is the leader. Only the leader renews certificates. */
@@ -88,18 +84,16 @@ export function webhookNames(service: string): WebhookNames {
 export async function startWebhook(options: WebhookOptions, signal: AbortSignal): Promise<RunningWebhook> {
   const logger = options.logger.child({ part: 'webhook' });
   const names = webhookNames(options.service);
-  const server = await startAdmissionServer({
-    host: options.host,
-    port: options.port,
-    tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
-    reviewers: {
-      '/mutate': (request) => reviewPod(request, { ...options, settings: currentInjection(options) }),
-      '/validate': policyReviewer(options),
-    },
-    logger,
-    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
-  });
   const clock = options.clock ?? systemClock;
+  const { host, port, tlsMinVersion = 'TLSv1.2', injection, startWorker, metrics } = options;
+  const server = await startAdmissionThread({
+    settings: { host, port, tlsMinVersion, injection, newAccess: options.editedPods !== undefined },
+    startWorker,
+    answer: (question) => answerFrom(options, question),
+    clock,
+    logger,
+    ...(metrics === undefined ? {} : { metrics }),
+  });
   const stopping = new AbortController();
   let expiresMs: number | undefined;
   const onServing = (certificate: ServedCertificate): void => {
@@ -137,29 +131,33 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     port: server.port,
     check: () => {
       if (expiresMs === undefined) return 'no serving certificate yet';
-      return expiresMs <= clock.wallMs() ? 'the serving certificate has expired' : undefined;
+      return expiresMs <= clock.wallMs() ? 'the serving certificate has expired' : server.check();
     },
     stop,
   };
 }
 
-function currentInjection({ injection, feed, mesh }: WebhookOptions): Omit<InjectionSettings, 'trust'> {
-  const found = feed?.();
-  const own = { ...injection, trustDomains: trustDomainsOf(mesh()) };
-  return found === undefined ? own : { ...own, feed: found };
-}
-
-function policyReviewer({ mesh, portsFor, whyOverBudget, newAccess }: WebhookOptions): Reviewer {
-  const review: Reviewer = (request) => reviewPolicy(request, { mesh: mesh(), portsFor, whyOverBudget });
-  if (newAccess === undefined) return review;
-  const { startWorker, editedPods } = newAccess;
-  const warnings = createNewAccessWarnings({ startWorker, limitMs: NEW_ACCESS_LIMIT_MS });
-  return async (request) => {
-    const response = await review(request);
-    const { value: policy } = response.allowed && request.object !== undefined ? parsePolicy(request.object) : {};
-    if (policy === undefined) return response;
-    const added = await warnings({ ...editedPods(policy), mesh: mesh() });
-    return { ...response, warnings: [...added, ...(response.warnings ?? [])] };
+/** What the caches of this replica know about a pod or a policy under review. */
+function answerFrom(options: WebhookOptions, question: Question): PodFacts | PolicyFacts {
+  const mesh = options.mesh();
+  if (question.kind === 'pod') {
+    const { workload, labels } = question;
+    const [feed, trust] = [options.feed?.(), options.trustFor(workload)];
+    return {
+      trustDomains: trustDomainsOf(mesh),
+      rootPolicies: options.rootPoliciesFor(workload.namespace, labels),
+      ...(feed === undefined ? {} : { feed }),
+      ...(trust === undefined ? {} : { trust }),
+    };
+  }
+  const { policy } = question;
+  if (policy === undefined) return { mesh };
+  const [ports, excess, editedPods] = [options.portsFor(policy), options.whyOverBudget(policy), options.editedPods?.(policy)];
+  return {
+    mesh,
+    ...(ports === undefined ? {} : { ports }),
+    ...(excess === undefined ? {} : { excess }),
+    ...(editedPods === undefined ? {} : { editedPods }),
   };
 }
 

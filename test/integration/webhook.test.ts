@@ -12,6 +12,7 @@ import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type RunningWebhook, startWebhook, webhookNames } from '../../src/webhook/start-webhook.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { startAdmissionWorker } from '../support/admission-worker.ts';
 import { until } from '../support/fake-clock.ts';
 import { TRUST } from '../support/guarded-pods.ts';
 
@@ -104,6 +105,7 @@ function setUp(): void {
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
         trustFor: () => TRUST,
+        startWorker: startAdmissionWorker,
         client,
         host: '127.0.0.1',
         port: 0,

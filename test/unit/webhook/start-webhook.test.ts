@@ -5,6 +5,7 @@ import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { startWebhook, webhookNames } from '../../../src/webhook/start-webhook.ts';
+import { startAdmissionWorker } from '../../support/admission-worker.ts';
 import { createFakeClock, until } from '../../support/fake-clock.ts';
 import { TRUST } from '../../support/guarded-pods.ts';
 
@@ -35,6 +36,7 @@ describe('startWebhook', () => {
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
         trustFor: () => TRUST,
+        startWorker: startAdmissionWorker,
         isLeader: () => isLeader,
         clock,
         logger: createLogger({ level: 'silent', component: 'test' }),

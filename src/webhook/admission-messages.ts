@@ -1,0 +1,74 @@
+/*
+ * What the thread of admission and the rest of the controller send each other: plain data, which is copied.
+ */
+import type { SecureVersion } from 'node:tls';
+import type { Policy } from '../api/istio/resources.ts';
+import type { InjectedFeed } from '../api/kube/agent-contract.ts';
+import type { WorkloadRef } from '../api/kube/keys.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
+import type { InjectedTrust, InjectionSettings } from '../inject/settings.ts';
+import type { EditedPods } from '../resolve/edited-pods.ts';
+import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
+import type { KeyPair } from './certs/issue.ts';
+
+/** Settings of the thread, which do not change. */
+export interface AdmissionSettings {
+  readonly host: string;
+  /** Port to listen on; 0: any free port. */
+  readonly port: number;
+  readonly tlsMinVersion: SecureVersion;
+  readonly injection: Omit<InjectionSettings, 'trust' | 'trustDomains' | 'feed'>;
+  /** Whether edits of policies are searched for what they let in. */
+  readonly newAccess: boolean;
+}
+
+/** What a review needs to know from the caches of the controller. */
+export type Question =
+  | { readonly kind: 'pod'; readonly workload: WorkloadRef; readonly labels: Readonly<Record<string, string>> }
+  /** Absent policy: the object is not valid. */
+  | { readonly kind: 'policy'; readonly policy?: Policy };
+
+/** About a new pod. */
+export interface PodFacts {
+  readonly trustDomains: readonly string[];
+  /** Absent: new agents get no feed. */
+  readonly feed?: InjectedFeed;
+  /** Absent: the signing keys are not known. */
+  readonly trust?: InjectedTrust;
+  /** Policies of the root namespace that select the pod, as `namespace/name`. */
+  readonly rootPolicies: readonly string[];
+}
+
+/** About a policy. */
+export interface PolicyFacts {
+  readonly mesh: MeshConfig;
+  /** Ports of the pods that the policy would select; absent: not known. */
+  readonly ports?: ReadonlySet<number>;
+  /** Why the policy would be over its budget; absent: it would not. */
+  readonly excess?: string;
+  /** The pods whose policies the edit changes; absent: they are not needed. */
+  readonly editedPods?: EditedPods;
+}
+
+/** The answer to a question of either kind. */
+export type Facts<Q extends Question['kind']> = Q extends 'pod' ? PodFacts : PolicyFacts;
+
+/** To the thread. */
+export type ToAdmission =
+  | { readonly kind: 'certificate'; readonly serving: KeyPair }
+  | { readonly kind: 'answer'; readonly id: number; readonly facts: PodFacts | PolicyFacts }
+  /** The question could not be answered: a bug. */
+  | { readonly kind: 'failure'; readonly id: number; readonly message: string }
+  | { readonly kind: 'close' };
+
+/** Levels of the log lines of the thread. */
+export type AdmissionLogLevel = 'debug' | 'info' | 'error';
+
+/** From the thread. */
+export type FromAdmission =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'question'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'reviewed'; readonly sample: ReviewSample }
+  | { readonly kind: 'log'; readonly level: AdmissionLogLevel; readonly fields: object; readonly message: string }
+  /** All open requests have ended. */
+  | { readonly kind: 'closed' };

@@ -1,0 +1,144 @@
+/*
+ * Runs `admission-worker.ts` in a thread, answers its questions from the caches of the controller, and starts it again if it ends.
+ */
+import type { ResourceLimits, Worker } from 'node:worker_threads';
+import type { Clock } from '../clock.ts';
+import { InvariantError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import type { AdmissionSettings, FromAdmission, PodFacts, PolicyFacts, Question, ToAdmission } from './admission-messages.ts';
+import type { KeyPair } from './certs/issue.ts';
+import type { AdmissionServer } from './server.ts';
+
+/** What the thread needs. */
+export interface AdmissionThreadOptions {
+  readonly settings: AdmissionSettings;
+  /** Starts `admission-worker.ts` with {@link ADMISSION_MEMORY}. */
+  readonly startWorker: (settings: AdmissionSettings) => Worker;
+  /** Answers a question from the caches of this replica. Must not wait. */
+  readonly answer: (question: Question) => PodFacts | PolicyFacts;
+  readonly metrics?: WebhookMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The thread, as a server. */
+export interface AdmissionThread extends AdmissionServer {
+  /** Undefined: it serves; otherwise the reason why not. */
+  readonly check: () => string | undefined;
+}
+
+/** Memory of the thread, which shares the limit of the controller's container. One that needs more ends, and nothing but the open reviews fails. */
+export const ADMISSION_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 };
+/** Time until a thread that ended is started again, in milliseconds. */
+const RESTART_MS = 1_000;
+
+/** Starts the thread; resolves when it listens. @throws the system error if the port is not available */
+export async function startAdmissionThread(options: AdmissionThreadOptions): Promise<AdmissionThread> {
+  const thread = new Thread(options);
+  await thread.start();
+  return {
+    port: thread.port,
+    serve: (serving) => thread.serve(serving),
+    check: () => (thread.isListening ? undefined : 'the thread of admission is being started again'),
+    close: () => thread.close(),
+  };
+}
+
+class Thread {
+  isListening = false;
+  port: number;
+  readonly #options: AdmissionThreadOptions;
+  readonly #closed = Promise.withResolvers<void>();
+  #worker: Worker | undefined;
+  #serving: KeyPair | undefined;
+  #hasStarted = false;
+  #isClosing = false;
+  #cancelRestart = (): void => undefined;
+
+  constructor(options: AdmissionThreadOptions) {
+    this.#options = options;
+    this.port = options.settings.port;
+  }
+
+  start(): Promise<void> {
+    const worker = this.#options.startWorker({ ...this.#options.settings, port: this.port });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromAdmission) => {
+        if (message.kind === 'listening') resolve();
+        this.#onMessage(worker, message);
+      });
+      worker.on('error', (error) => {
+        this.#options.logger.error({ err: error }, 'the thread of admission failed');
+        reject(error);
+      });
+      worker.on('exit', () => {
+        reject(new InvariantError('the thread of admission ended before it listened'));
+        this.#onExit();
+      });
+    });
+  }
+
+  serve(serving: KeyPair): void {
+    this.#serving = serving;
+    if (this.#worker !== undefined && this.isListening) send(this.#worker, { kind: 'certificate', serving });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#cancelRestart();
+    if (this.#worker !== undefined) {
+      send(this.#worker, { kind: 'close' });
+      await this.#closed.promise;
+      await this.#worker?.terminate();
+    }
+  }
+
+  #onMessage(worker: Worker, message: FromAdmission): void {
+    const { logger, metrics } = this.#options;
+    switch (message.kind) {
+      case 'listening':
+        this.port = message.port;
+        this.isListening = true;
+        this.#hasStarted = true;
+        if (this.#serving !== undefined) send(worker, { kind: 'certificate', serving: this.#serving });
+        break;
+      case 'question':
+        this.#answer(worker, message.id, message.question);
+        break;
+      case 'reviewed':
+        metrics?.onReview(message.sample);
+        break;
+      case 'log':
+        logger[message.level](message.fields, message.message);
+        break;
+      case 'closed':
+        this.#closed.resolve();
+        break;
+    }
+  }
+
+  #answer(worker: Worker, id: number, question: Question): void {
+    try {
+      send(worker, { kind: 'answer', id, facts: this.#options.answer(question) });
+    } catch (error) {
+      // The review fails with a 500, and the thread logs this as the bug that it is.
+      send(worker, { kind: 'failure', id, message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  }
+
+  #onExit(): void {
+    this.#worker = undefined;
+    this.isListening = false;
+    this.#closed.resolve();
+    // The caller learns that the first start failed.
+    if (this.#isClosing || !this.#hasStarted) return;
+    this.#options.logger.error({}, 'the thread of admission ended; it is started again');
+    this.#cancelRestart = this.#options.clock.after(RESTART_MS, () => void this.start().catch(() => undefined));
+  }
+}
+
+function send(worker: Worker, message: ToAdmission): void {
+  worker.postMessage(message);
+}

@@ -1,0 +1,55 @@
+/*
+ * Reviews of pods and policies, with what the caches of the controller know of them.
+ */
+import type { Worker } from 'node:worker_threads';
+import { parsePolicy } from '../api/istio/parse-policy.ts';
+import { projectPod } from '../api/kube/slim.ts';
+import { workloadIdOf } from '../api/kube/workload.ts';
+import type { AdmissionSettings, Facts, Question } from './admission-messages.ts';
+import { reviewPod } from './mutate.ts';
+import { createNewAccessWarnings, NEW_ACCESS_LIMIT_MS } from './new-access.ts';
+import type { Reviewer } from './server.ts';
+import { reviewPolicy } from './validate.ts';
+
+/** Asks the caches of the controller. Rejects when there is no answer in time. */
+export type Ask = <Q extends Question>(question: Q) => Promise<Facts<Q['kind']>>;
+
+/** What reviews depend on. */
+export interface ReviewersOptions extends Pick<AdmissionSettings, 'injection'> {
+  readonly ask: Ask;
+  /** Starts `new-access-worker.ts`; absent: edits are not searched for what they let in. */
+  readonly startNewAccess?: () => Worker;
+}
+
+/** The reviewers by path. */
+export function createReviewers(options: ReviewersOptions): Readonly<Record<string, Reviewer>> {
+  return { '/mutate': podReviewer(options), '/validate': policyReviewer(options) };
+}
+
+function podReviewer({ ask, injection }: ReviewersOptions): Reviewer {
+  return async (request) => {
+    const { object, namespace } = request;
+    if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
+    const slim = projectPod(object);
+    const workload = { namespace, ...workloadIdOf(slim) };
+    const { trust, rootPolicies, ...settings } = await ask({ kind: 'pod', workload, labels: slim.labels });
+    return reviewPod(request, {
+      settings: { ...injection, ...settings },
+      rootPoliciesFor: () => rootPolicies,
+      trustFor: () => trust,
+    });
+  };
+}
+
+function policyReviewer({ ask, startNewAccess }: ReviewersOptions): Reviewer {
+  const warnings =
+    startNewAccess === undefined ? undefined : createNewAccessWarnings({ startWorker: startNewAccess, limitMs: NEW_ACCESS_LIMIT_MS });
+  return async (request) => {
+    const { value: policy } = request.object === undefined ? {} : parsePolicy(request.object);
+    const { mesh, ports, excess, editedPods } = await ask({ kind: 'policy', ...(policy === undefined ? {} : { policy }) });
+    const response = reviewPolicy(request, { mesh, portsFor: () => ports, whyOverBudget: () => excess });
+    if (!response.allowed || warnings === undefined || editedPods === undefined) return response;
+    const added = await warnings({ ...editedPods, mesh });
+    return { ...response, warnings: [...added, ...(response.warnings ?? [])] };
+  };
+}

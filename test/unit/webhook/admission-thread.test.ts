@@ -1,0 +1,206 @@
+/* The thread of admission over TLS, with its questions to the caches. */
+import { once } from 'node:events';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import type { ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
+import type { PodFacts, PolicyFacts, Question } from '../../../src/webhook/admission-messages.ts';
+import { type AdmissionThread, startAdmissionThread } from '../../../src/webhook/admission-thread.ts';
+import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
+import { startAdmissionWorker } from '../../support/admission-worker.ts';
+import { createFakeClock, until } from '../../support/fake-clock.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
+
+const dnsNames = ['sallyport.sallyport-system.svc'];
+const PATIENCE_MS = 60_000;
+
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', labels: { app: 'web' } },
+  spec: { containers: [{ name: 'web', ports: [{ containerPort: 8080 }] }] },
+};
+const policy = {
+  apiVersion: 'security.istio.io/v1',
+  kind: 'AuthorizationPolicy',
+  metadata: { name: 'p', namespace: 'foo' },
+  spec: { rules: [{ to: [{ operation: { ports: ['9999'] } }] }] },
+};
+
+let thread: AdmissionThread;
+let certificates: Certificates;
+let worker: Worker | undefined;
+let questions: Question[] = [];
+let samples: ReviewSample[] = [];
+let answer: (question: Question) => PodFacts | PolicyFacts;
+const clock = createFakeClock();
+
+function factsFor(question: Question): PodFacts | PolicyFacts {
+  if (question.kind === 'pod')
+    return { trust: TRUST, rootPolicies: [], trustDomains: ['cluster.local'], feed: { address: 'feed.example:9443', authorities: 'PEM' } };
+  return { mesh: DEFAULT_MESH_CONFIG, ports: new Set([8080]) };
+}
+
+async function review(path: string, object: object): Promise<{ readonly status: number; readonly body: string }> {
+  const admission = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object };
+  const sent = request({
+    host: '127.0.0.1',
+    port: thread.port,
+    servername: dnsNames[0],
+    ca: certificates.authority.certPem,
+    agent: false,
+    method: 'POST',
+    path,
+    headers: { 'content-type': 'application/json' },
+  });
+  sent.end(JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: admission }));
+  const [response] = await once(sent, 'response');
+  return { status: response.statusCode, body: await text(response) };
+}
+
+describe('the thread of admission', () => {
+  before(async () => {
+    certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
+    thread = await startAdmissionThread({
+      settings: {
+        host: '127.0.0.1',
+        port: 0,
+        tlsMinVersion: 'TLSv1.2',
+        injection: { image: 'example/agent:1', version: '1' },
+        newAccess: true,
+      },
+      startWorker: (settings) => (worker = startAdmissionWorker(settings)),
+      answer: (question) => {
+        questions.push(question);
+        return answer(question);
+      },
+      metrics: { onReview: (sample) => void samples.push(sample), onCertificate: () => undefined },
+      clock,
+      logger: createLogger({ level: 'silent', component: 'test' }),
+    });
+    thread.serve(certificates.serving);
+  });
+
+  beforeEach(() => {
+    questions = [];
+    samples = [];
+    answer = factsFor;
+  });
+
+  after(() => thread.close());
+
+  it('injects an agent with what the caches know of the pod', async () => {
+    const { status, body } = await review('/mutate', pod);
+
+    expect(status).to.equal(200);
+    const { response } = JSON.parse(body) as { response: { allowed: boolean; patch: string } };
+    expect(response.allowed).to.equal(true);
+    expect(Buffer.from(response.patch, 'base64').toString()).to.include('example/agent:1').and.include('feed.example:9443');
+    expect(questions).to.deep.equal([{ kind: 'pod', workload: { namespace: 'foo', kind: 'pod', name: 'web' }, labels: { app: 'web' } }]);
+    await until(() => samples.length === 1, 'the sample');
+    expect(samples[0]).to.include({ webhook: '/mutate', code: 200, result: 'patched' });
+  });
+
+  it('asks nothing for an object that it does not change', async () => {
+    const { body } = await review('/mutate', { ...pod, kind: 'Service' });
+
+    expect(JSON.parse(body)).to.have.nested.property('response.allowed', true);
+    expect(questions).to.deep.equal([]);
+  });
+
+  it('warns of ports that the pods in the caches do not serve', async () => {
+    const { body } = await review('/validate', policy);
+
+    expect(body).to.include('9999');
+    expect(questions).to.have.lengthOf(1);
+    expect(questions[0]).to.have.nested.property('policy.metadata.name', 'p');
+  });
+
+  it('denies an invalid policy', async () => {
+    const { body } = await review('/validate', { ...policy, spec: { rules: [{ to: [{ operation: { ports: ['x'] } }] }] } });
+
+    expect(JSON.parse(body)).to.have.nested.property('response.allowed', false);
+  });
+
+  it('fails the review alone when the caches cannot be asked', async () => {
+    answer = () => {
+      throw new TypeError('secret of the inside');
+    };
+    const { status, body } = await review('/mutate', pod);
+    answer = factsFor;
+
+    expect(status).to.equal(500);
+    expect(body).not.to.include('secret');
+    expect((await review('/mutate', pod)).status).to.equal(200);
+  });
+
+  it('serves while the controller is busy', async () => {
+    const shared = new Int32Array(new SharedArrayBuffer(4));
+    const code = `
+      const { workerData, parentPort } = require('node:worker_threads');
+      const { request } = require('node:https');
+      const { shared, ...target } = workerData;
+      parentPort.once('message', () => request({ ...target, method: 'GET' }, (response) => {
+        response.resume();
+        Atomics.store(shared, 0, response.statusCode);
+        Atomics.notify(shared, 0);
+      }).end());`;
+    const workerData = {
+      shared,
+      host: '127.0.0.1',
+      port: thread.port,
+      path: '/mutate',
+      servername: dnsNames[0],
+      ca: certificates.authority.certPem,
+    };
+    const client = new Worker(code, { eval: true, workerData });
+    await once(client, 'online');
+    client.postMessage('go');
+    // This thread, which is the controller's, does nothing else until there is a response.
+    Atomics.wait(shared, 0, 0, PATIENCE_MS);
+
+    expect(shared[0]).to.equal(405);
+    await client.terminate();
+  });
+
+  it('is started again when it ends, on the same port and with the same certificate', async () => {
+    const { port } = thread;
+    expect(thread.check()).to.equal(undefined);
+    await worker?.terminate();
+    await until(() => clock.pending().length === 1, 'the end of the thread');
+    expect(thread.check()).to.equal('the thread of admission is being started again');
+    // What is served meanwhile counts when the thread is back.
+    certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
+    thread.serve(certificates.serving);
+
+    clock.advance(1_000);
+    await until(() => thread.check() === undefined, 'the thread', PATIENCE_MS);
+    expect(thread.port).to.equal(port);
+    expect((await review('/mutate', pod)).status).to.equal(200);
+  });
+
+  it('reports that the port is in use', async () => {
+    const second = startAdmissionThread({
+      settings: {
+        host: '127.0.0.1',
+        port: thread.port,
+        tlsMinVersion: 'TLSv1.2',
+        injection: { image: 'example/agent:1', version: '1' },
+        newAccess: false,
+      },
+      startWorker: startAdmissionWorker,
+      answer: factsFor,
+      clock,
+      logger: createLogger({ level: 'silent', component: 'test' }),
+    });
+
+    const error = await second.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).to.have.property('code', 'EADDRINUSE');
+  });
+});
