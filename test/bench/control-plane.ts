@@ -1,11 +1,12 @@
 /*
- * What the controller needs for many workloads, on a real API server without kubelets: cold start, restart, edits of one workload alone and
- * during a change of the whole mesh, relabelled pods, webhooks, memory. Needs `npm run build`.
+ * What the controller needs for many workloads, on a real API server without kubelets: cold start, restart, edits of one workload alone, while
+ * labels change and during an edit of the root policy, edits of the root policy, relabelled pods, webhooks, memory, and how the cost of one
+ * edit grows with the cluster. Needs `npm run build`.
  *
- * `node test/bench/control-plane.ts [--namespaces 100] [--workloads 10] [--pods 10] [--phases cold,restart,edit,mesh,relabel,webhook]
- * [--entry FILE]`. `--entry` measures another build; `--profile DIR` writes a CPU profile of each controller there.
+ * `node test/bench/control-plane.ts [--namespaces 100] [--workloads 10] [--pods 10] [--phases cold,restart,edit,labels,mesh,repeat,relabel,webhook,growth]
+ * [--edits 20] [--relabels 2000] [--qps 200] [--entry FILE]`. `--entry` measures another build; `--profile DIR` writes a CPU profile of each controller
+ * there; `--qps` is the controller's limit of requests per second.
  */
-import { Agent, request as httpsRequest } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -29,18 +30,22 @@ import {
   writePolicy,
 } from '../support/loaded-cluster.ts';
 import { openPolicyCluster } from '../support/policy-cluster.ts';
-import { cpuMicros, rssMiB } from './support/processes.ts';
+import { cost, counters, print, spread, untilQuiet } from './support/controller-figures.ts';
+import { cpuMicros, peakRssMiB, rssMiB } from './support/processes.ts';
+import { closeConnections, reviews, WEBHOOK_PORT } from './support/reviews.ts';
 
 const PATIENCE_MS = 300_000;
 const SYSTEM = 'sallyport-system';
-const WEBHOOK_PORT = 29_443;
 
 const { values } = parseArgs({
   options: {
     namespaces: { type: 'string', default: '100' },
     workloads: { type: 'string', default: '10' },
     pods: { type: 'string', default: '10' },
-    phases: { type: 'string', default: 'cold,restart,edit,mesh,relabel,webhook' },
+    phases: { type: 'string', default: 'cold,restart,edit,labels,mesh,repeat,relabel,webhook,growth' },
+    edits: { type: 'string', default: '20' },
+    relabels: { type: 'string', default: '2000' },
+    qps: { type: 'string', default: '200' },
     entry: { type: 'string', default: fileURLToPath(new URL('../../dist/controller.mjs', import.meta.url)) },
     profile: { type: 'string', default: '' },
   },
@@ -55,58 +60,6 @@ interface Bench {
   readonly client: KubeClient;
   readonly watch: WrittenWatch;
   readonly kubeconfig: string;
-}
-
-function print(phase: string, figures: Readonly<Record<string, number | string>>): void {
-  const shown = Object.entries(figures).map(([name, value]) => `${name} ${typeof value === 'number' ? Number(value.toFixed(1)) : value}`);
-  process.stdout.write(`${phase.padEnd(18)} ${shown.join(', ')}\n`);
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-}
-
-function spread(values: readonly number[]): string {
-  return `p50 ${quantile(values, 0.5).toFixed(1)} p99 ${quantile(values, 0.99).toFixed(1)} ms`;
-}
-
-/** Counters of requests to the API server, and of what was done. */
-async function counters(controller: ControllerProcess): Promise<Readonly<Record<string, number>>> {
-  const { text } = await controller.get('/metrics');
-  const counts: Record<string, number> = {};
-  const add = (name: string, value: number): void => {
-    counts[name] = (counts[name] ?? 0) + value;
-  };
-  for (const line of text.split('\n')) {
-    const [, name = '', labels = '', value = ''] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-    if (name === 'rest_client_requests_total') add(/method="(\w+)"/.exec(labels)?.[1] ?? '', Number(value));
-    if (name === 'sallyport_pod_touch_total') add('touches', Number(value));
-    if (name === 'sallyport_status_write_total' && labels.includes('updated')) add('statuses', Number(value));
-    if (name === 'sallyport_bundle_compile_seconds_count') add('compiled', Number(value));
-  }
-  return counts;
-}
-
-/** CPU seconds, requests and work of a phase. */
-async function cost(controller: ControllerProcess, run: () => Promise<void>): Promise<Readonly<Record<string, number>>> {
-  const before = await counters(controller);
-  const startedMicros = cpuMicros(controller.pid);
-  await run();
-  const cpuSeconds = (cpuMicros(controller.pid) - startedMicros) / 1e6;
-  const after = await counters(controller);
-  const deltas = Object.entries(after).map(([name, value]): readonly [string, number] => [name, value - (before[name] ?? 0)]);
-  return { 'CPU s': cpuSeconds, ...Object.fromEntries(deltas.filter(([, value]) => value !== 0)) };
-}
-
-/** Waits until the controller has nothing left to do. */
-async function untilQuiet(controller: ControllerProcess): Promise<void> {
-  const queues = ['workload', 'policy-status', 'pod-touch'];
-  const isQuiet = async (): Promise<boolean> => {
-    const { text } = await controller.get('/metrics');
-    return queues.every((queue) => !new RegExp(`^workqueue_depth\\{name="${queue}"\\} [1-9]`, 'm').test(text));
-  };
-  for (let quiet = 0; quiet < 8; quiet = (await isQuiet()) ? quiet + 1 : 0) await delay(250);
 }
 
 async function start(bench: Bench, webhook = false): Promise<ControllerProcess> {
@@ -125,12 +78,22 @@ async function start(bench: Bench, webhook = false): Promise<ControllerProcess> 
     namespace: SYSTEM,
     entry: values.entry,
     level: 'info',
-    env: { NODE_OPTIONS: `--max-semi-space-size=2 --max-old-space-size=512${profile}`, ...env },
+    env: {
+      NODE_OPTIONS: `--max-semi-space-size=2 --max-old-space-size=512${profile}`,
+      SALLYPORT_KUBE_API_QPS: values.qps,
+      SALLYPORT_KUBE_API_BURST: String(2 * Number(values.qps)),
+      ...env,
+    },
   });
 }
 
 async function isLeader(controller: ControllerProcess): Promise<boolean> {
   return (await controller.metric('leader_election_master_status{name="sallyport-controller"}')) === 1;
+}
+
+/** 99th percentile of the event loop's delay since the last call, in milliseconds. */
+async function loopDelay(controller: ControllerProcess): Promise<number> {
+  return ((await controller.metric('nodejs_eventloop_lag_p99_seconds')) ?? 0) * 1000;
 }
 
 async function startUntilQuiet(bench: Bench, phase: string): Promise<ControllerProcess> {
@@ -148,6 +111,8 @@ async function startUntilQuiet(bench: Bench, phase: string): Promise<ControllerP
     'all bundles s': bundlesMs / 1000,
     'CPU s': cpuMicros(controller.pid) / 1e6,
     'RSS MiB': rssMiB(controller.pid),
+    'peak MiB': peakRssMiB(controller.pid),
+    'event loop p99 ms': await loopDelay(controller),
     ...done,
   });
   return controller;
@@ -162,16 +127,37 @@ function editMesh({ client, watch }: Bench): ReturnType<WrittenWatch['edit']> {
   return watch.edit(allKeys(size), () => writePolicy(client, { namespace: 'istio-system', name: 'mesh' }, meshSpec(`m${marks++}`)));
 }
 
-async function measureEdits(bench: Bench, controller: ControllerProcess): Promise<void> {
+/** Edits one workload after another. @returns CPU milliseconds of one */
+async function measureEdits(bench: Bench, controller: ControllerProcess, phase: string): Promise<number> {
+  const edits = 30;
   const times: number[] = [];
+  await loopDelay(controller);
   const spent = await cost(controller, async () => {
-    for (let at = 0; at < 30; at += 1) {
+    for (let at = 0; at < edits; at += 1) {
       times.push((await editWorkload(bench, (at * 17) % total)).lastBundle);
       await delay(200);
     }
     await untilQuiet(controller);
   });
-  print('30 edits', { bundle: spread(times), ...spent });
+  const each = ((spent['CPU s'] ?? 0) * 1000) / edits;
+  print(phase, { bundle: spread(times), 'CPU ms each': each, 'event loop p99 ms': await loopDelay(controller), ...spent });
+  return each;
+}
+
+/** The same while pods get other labels, 100 a second. */
+async function measureEditsAmongRelabels(bench: Bench, controller: ControllerProcess): Promise<void> {
+  let isOver = false;
+  const startedMs = performance.now();
+  const relabelling = parallel(Number.MAX_SAFE_INTEGER, 1, async (at) => {
+    if (isOver) throw new Error('over');
+    await delay(Math.max(0, startedMs + at * 10 - performance.now()));
+    await relabel(bench, at, 'churn');
+  }).catch((error: unknown) => {
+    if (!isOver) throw error;
+  });
+  await measureEdits(bench, controller, 'edits, relabels');
+  isOver = true;
+  await relabelling;
 }
 
 async function measureMesh(bench: Bench, controller: ControllerProcess): Promise<void> {
@@ -193,73 +179,67 @@ async function measureMesh(bench: Bench, controller: ControllerProcess): Promise
     });
     await untilQuiet(controller);
   });
-  print('', { ...spent, 'RSS MiB': rssMiB(controller.pid) });
+  print('', {
+    ...spent,
+    'event loop p99 ms': await loopDelay(controller),
+    'RSS MiB': rssMiB(controller.pid),
+    'peak MiB': peakRssMiB(controller.pid),
+  });
 }
 
-async function measureRelabels({ client }: Bench, controller: ControllerProcess): Promise<void> {
+/** Edits of the root policy, each after the last bundle of the one before; annotations of pods are left to the end. */
+async function measureMeshEdits(bench: Bench, controller: ControllerProcess): Promise<void> {
+  const edits = Number(values.edits);
+  const times: number[] = [];
+  let bundlesCpu = 0;
+  await loopDelay(controller);
   const spent = await cost(controller, async () => {
-    await parallel(2_000, 8, (at) => {
-      const path = objectPath({ resource: PODS, ...podName(size, (at * 97) % (total * size.pods)) });
-      const body = { metadata: { labels: { churn: `c${at}` } } };
-      return client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json', discard: true, timeoutMs: 60_000 });
-    });
+    const startedMicros = cpuMicros(controller.pid);
+    for (let at = 0; at < edits; at += 1) times.push((await editMesh(bench)).lastBundle);
+    bundlesCpu = (cpuMicros(controller.pid) - startedMicros) / 1e6;
     await untilQuiet(controller);
   });
-  print('2,000 relabels', spent);
-}
-
-/** As of an API server, which keeps its connections. */
-const connections = new Agent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: false });
-
-/** Milliseconds of one review, sent to the webhook itself. */
-function review(path: string, object: object): Promise<number> {
-  const body = JSON.stringify({
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    request: { uid: 'u', operation: 'CREATE', namespace: 'ns-0', object },
-  });
-  const startedMs = performance.now();
-  return new Promise((resolve, reject) => {
-    const sent = httpsRequest(
-      {
-        host: '127.0.0.1',
-        port: WEBHOOK_PORT,
-        path,
-        method: 'POST',
-        agent: connections,
-        headers: { 'content-type': 'application/json' },
-      },
-      (response) => {
-        response.resume();
-        response.on('end', () => resolve(performance.now() - startedMs));
-      },
-    );
-    sent.on('error', reject);
-    sent.end(body);
+  print(`${edits} mesh edits`, {
+    'last bundle': spread(times),
+    'CPU s to the last bundle': bundlesCpu,
+    'event loop p99 ms': await loopDelay(controller),
+    ...spent,
   });
 }
 
-/** Sends 50 reviews a second, half of them of pods. */
-async function reviews(seconds: number): Promise<string> {
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'd', namespace: 'ns-0', labels: { app: 'x' } },
-    spec: { containers: [{ name: 'app', image: 'x/y:1', ports: [{ containerPort: 8080 }] }] },
-  };
-  const policy = {
-    apiVersion: 'security.istio.io/v1',
-    kind: 'AuthorizationPolicy',
-    metadata: { name: 'q', namespace: 'ns-0' },
-    spec: workloadSpec(1, 'webhook'),
-  };
-  const sent: Promise<number>[] = [];
-  const startedMs = performance.now();
-  for (let at = 0; at < seconds * 50; at += 1) {
-    await delay(Math.max(0, startedMs + at * 20 - performance.now()));
-    sent.push(at % 2 === 0 ? review('/mutate', pod) : review('/validate', policy));
-  }
-  return spread(await Promise.all(sent));
+async function relabel({ client }: Bench, at: number, label: string): Promise<void> {
+  const path = objectPath({ resource: PODS, ...podName(size, (at * 97) % (total * size.pods)) });
+  const body = { metadata: { labels: { [label]: `c${at}` } } };
+  await client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json', discard: true, timeoutMs: 60_000 });
+}
+
+/** Gives pods a label. @returns CPU milliseconds of one */
+async function measureRelabels(bench: Bench, controller: ControllerProcess, { count, label, phase }: Relabels): Promise<number> {
+  const spent = await cost(controller, async () => {
+    await parallel(count, 8, (at) => relabel(bench, at, label));
+    await untilQuiet(controller);
+  });
+  const each = ((spent['CPU s'] ?? 0) * 1000) / count;
+  print(phase, { 'CPU ms each': each, ...spent });
+  return each;
+}
+
+interface Relabels {
+  readonly count: number;
+  readonly label: string;
+  readonly phase: string;
+}
+
+/** CPU of one edit and of one relabel in a cluster three times as large. */
+async function measureGrowth(bench: Bench, controller: ControllerProcess, small: readonly [edit: number, relabel: number]): Promise<void> {
+  await fillCluster(bench.client, { ...size, namespaces: 3 * size.namespaces });
+  await until(() => bench.watch.bundles.size >= 3 * total, 'all bundles', PATIENCE_MS);
+  await untilQuiet(controller);
+  const large = [
+    await measureEdits(bench, controller, 'edits, 3 times'),
+    await measureRelabels(bench, controller, { count: 200, label: 'version', phase: 'relabels, 3 times' }),
+  ] as const;
+  print('growth', { edit: large[0] / small[0], relabel: large[1] / small[1] });
 }
 
 async function measureWebhook(bench: Bench): Promise<void> {
@@ -269,11 +249,17 @@ async function measureWebhook(bench: Bench): Promise<void> {
   await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', PATIENCE_MS);
   await until(() => isLeader(controller), 'leadership', PATIENCE_MS);
   await untilQuiet(controller);
+  await loopDelay(controller);
   const quiet = await reviews(10);
   const [busy] = await Promise.all([reviews(10), delay(500).then(() => editMesh(bench))]);
-  const lag = ((await controller.metric('nodejs_eventloop_lag_p99_seconds')) ?? 0) * 1000;
-  print('webhook', { quiet, 'during a mesh edit': busy, 'event loop p99 ms': lag });
-  connections.destroy();
+  print('webhook', {
+    quiet: spread(quiet),
+    'during a mesh edit': spread(busy),
+    'event loop p99 ms': await loopDelay(controller),
+    'RSS MiB': rssMiB(controller.pid),
+    'peak MiB': peakRssMiB(controller.pid),
+  });
+  closeConnections();
   await controller.stop();
 }
 
@@ -283,9 +269,16 @@ async function measure(bench: Bench): Promise<void> {
     await controller.stop();
     controller = await startUntilQuiet(bench, 'restart');
   }
-  if (phases.has('edit')) await measureEdits(bench, controller);
+  const edit = phases.has('edit') || phases.has('growth') ? await measureEdits(bench, controller, 'edits') : 0;
+  if (phases.has('labels')) await measureEditsAmongRelabels(bench, controller);
   if (phases.has('mesh')) await measureMesh(bench, controller);
-  if (phases.has('relabel')) await measureRelabels(bench, controller);
+  if (phases.has('repeat')) await measureMeshEdits(bench, controller);
+  if (phases.has('relabel'))
+    await measureRelabels(bench, controller, { count: Number(values.relabels), label: 'churn', phase: 'relabels, unselected' });
+  if (phases.has('growth')) {
+    const relabelled = await measureRelabels(bench, controller, { count: 200, label: 'version', phase: 'relabels' });
+    await measureGrowth(bench, controller, [edit, relabelled]);
+  }
   await controller.stop();
   if (phases.has('webhook')) await measureWebhook(bench);
 }

@@ -60,7 +60,8 @@ export async function startController(settings: ControllerSettings): Promise<Con
   await until(() => started() !== undefined || child.exitCode !== null, 'the controller to start', 60_000);
   const port = Number(started()?.['port']);
   const get = async (path: string): Promise<{ status: number; text: string }> => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    // A connection that is kept may be closed at the other end while a request is on its way.
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
     return { status: response.status, text: await response.text() };
   };
   return {

@@ -109,6 +109,12 @@ export function rssMiB(pid: number): number {
   return Number(line?.[1] ?? 0) / 1024;
 }
 
+/** Highest resident memory of a process so far, in MiB. */
+export function peakRssMiB(pid: number): number {
+  const line = /^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(line?.[1] ?? 0) / 1024;
+}
+
 /** Microseconds that a core has been busy since boot, with any process. */
 export function coreBusyMicros(core: number): number {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'));

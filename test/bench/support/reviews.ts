@@ -1,0 +1,68 @@
+/*
+ * Reviews of pods and policies, sent to the webhook itself as an API server does.
+ */
+import { Agent, request as httpsRequest } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+import { workloadSpec } from '../../support/loaded-cluster.ts';
+
+/** As of an API server, which keeps its connections. */
+const connections = new Agent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: false });
+
+/** Port of the webhook under measurement. */
+export const WEBHOOK_PORT = 29_443;
+
+/** Closes the connections to the webhook. */
+export function closeConnections(): void {
+  connections.destroy();
+}
+
+/** Milliseconds of one review, sent to the webhook itself. */
+function review(path: string, object: object): Promise<number> {
+  const body = JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: { uid: 'u', operation: 'CREATE', namespace: 'ns-0', object },
+  });
+  const startedMs = performance.now();
+  return new Promise((resolve, reject) => {
+    const sent = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port: WEBHOOK_PORT,
+        path,
+        method: 'POST',
+        agent: connections,
+        headers: { 'content-type': 'application/json' },
+      },
+      (response) => {
+        response.resume();
+        response.on('end', () => resolve(performance.now() - startedMs));
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+/** Sends 50 reviews a second, half of them of pods. @returns the milliseconds of each */
+export async function reviews(seconds: number): Promise<readonly number[]> {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'd', namespace: 'ns-0', labels: { app: 'x' } },
+    spec: { containers: [{ name: 'app', image: 'x/y:1', ports: [{ containerPort: 8080 }] }] },
+  };
+  const policy = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'q', namespace: 'ns-0' },
+    spec: workloadSpec(1, 'webhook'),
+  };
+  const sent: Promise<number>[] = [];
+  const startedMs = performance.now();
+  for (let at = 0; at < seconds * 50; at += 1) {
+    await delay(Math.max(0, startedMs + at * 20 - performance.now()));
+    sent.push(at % 2 === 0 ? review('/mutate', pod) : review('/validate', policy));
+  }
+  return await Promise.all(sent);
+}
