@@ -111,7 +111,9 @@ const DEADLINE = new Error('the deadline has passed');
 /** Dependencies of all requests of one client. */
 interface Wiring {
   readonly config: PooledKubeConfig;
-  readonly server: string;
+  readonly origin: string;
+  /** Path of the server's address, without a slash at its end. */
+  readonly prefix: string;
   readonly userAgent: string;
   readonly impersonate: Impersonation | undefined;
   readonly clock: Clock;
@@ -126,7 +128,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   const server = withoutTrailing(config.getCurrentCluster()?.server ?? '', '/');
   const wiring: Wiring = {
     config,
-    server,
+    ...addressOf(server),
     userAgent: `sallyport/${options.version}`,
     impersonate: options.impersonate,
     clock,
@@ -141,6 +143,13 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     stream: (request) => exchange(wiring, request, openStream),
     close: () => config.closePool(),
   };
+}
+
+/** @throws RefusedError SP_CONFIG if the server's address is not a URL */
+function addressOf(server: string): Pick<Wiring, 'origin' | 'prefix'> {
+  const url = URL.parse(server);
+  if (url === null) throw new RefusedError('SP_CONFIG', `the address of the API server is not a URL: ${JSON.stringify(server)}`);
+  return { origin: url.origin, prefix: withoutTrailing(url.pathname, '/') };
 }
 
 /** The response of the HTTP client. */
@@ -211,11 +220,10 @@ async function send(wiring: Wiring, request: KubeRequest, signal: AbortSignal): 
   // A credential plugin accepts no signal: it is abandoned at the deadline.
   const { headers, pool } = await orAbort(config.access(clock.nowMs()), signal);
   if (request.mayStart?.() === false) throw new TransientError('SP_KUBE_FENCED', `${request.method} ${request.path}: not sent`);
-  const { origin, pathname } = new URL(wiring.server);
   try {
     const sent = pool.request({
-      origin,
-      path: `${withoutTrailing(pathname, '/')}${request.path}${queryOf(request)}`,
+      origin: wiring.origin,
+      path: `${wiring.prefix}${request.path}${queryOf(request)}`,
       method: request.method,
       headers: {
         ...headers,
@@ -247,9 +255,8 @@ function impersonationHeaders(as: Impersonation | undefined): Readonly<Record<st
 }
 
 function queryOf({ query = {} }: KubeRequest): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
-  return parameters.size === 0 ? '' : `?${parameters.toString()}`;
+  const parameters = Object.entries(query).filter(([, value]) => value !== undefined);
+  return parameters.length === 0 ? '' : `?${parameters.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
 }
 
 async function responseError(wiring: Wiring, request: KubeRequest, response: Response): Promise<Error> {

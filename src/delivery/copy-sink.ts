@@ -2,11 +2,11 @@
  * Takes what the informer of bundles reports into the workload ledger, and finds out what other clients wrote.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
-import { digestOf } from '../bundle/digest.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
 import { isBefore } from '../cluster/resource-version.ts';
 import type { DeliveryParts } from './delivery-parts.ts';
 import { type Copy, configMapNameOf, copiesOf, isOutdated, knownCopy, withCopy, withoutCopy, workloadKeyOf } from './published-copies.ts';
+import { digestOfKeys } from './slot-config-map.ts';
 
 /** After this time without a newer report, an older version is what the API server has: etcd was restored from a backup. */
 const SETTLE_MS = 5_000;
@@ -102,7 +102,7 @@ function isOwnWrite({ numbers, legacies, signer }: DeliveryParts, copy: Copy): b
   if (copy.kind === 'legacy') return legacies.get(key) === copy.copy.fingerprint;
   const { statement, part, keys, isIntact, isTerminating } = copy.copy;
   const isWhole = isIntact && !isTerminating && statement?.parts.some(({ digest }) => digest === part?.digest) === true;
-  return isWhole && statement.number === numbers.get(key) && keys === digestOf(signer()?.keys.lines ?? '');
+  return isWhole && statement.number === numbers.get(key) && keys === digestOfKeys(signer()?.keys.lines ?? '');
 }
 
 /** Whether both have the same content: what we wrote, or a change of metadata that is nothing to us. */

@@ -123,9 +123,9 @@ export function readSlotConfigMap(raw: RawObject, { keys, cluster, ownOf }: Veri
   const identity = slotOfConfigMap(raw);
   if (identity === undefined) return undefined;
   const content = contentOf(raw);
-  const copy = readCopy(raw, identity, content);
   const own = ownOf?.(identity.workload);
-  const isOwn = own !== undefined && own.jws === copy.jws && own.keys === keys;
+  const isOwn = own !== undefined && own.keys === keys && own.jws === stringMap(raw['data'])[SLOT_STATEMENT_KEY];
+  const copy = readCopy(raw, identity, { content, kidOf: isOwn ? keyIdOfOwn : keyIdOf });
   const verified = isOwn ? { ...copy, statement: own.statement } : verifySlot(copy, keys, cluster);
   if (verified.statement === undefined || content === undefined) return verified;
   const isIntact = copy.isIntact && hasOurMetadata(raw, identity.workload, verified.statement.digest);
@@ -136,7 +136,11 @@ export function readSlotConfigMap(raw: RawObject, { keys, cluster, ownOf }: Veri
 }
 
 /** What a ConfigMap says, before its statement is verified. */
-function readCopy(raw: RawObject, identity: Pick<SlotCopy, 'workload' | 'slot'>, content: Buffer | undefined): SlotCopy {
+function readCopy(
+  raw: RawObject,
+  identity: Pick<SlotCopy, 'workload' | 'slot'>,
+  { content, kidOf }: { readonly content: Buffer | undefined; readonly kidOf: (jws: string) => string },
+): SlotCopy {
   const data = stringMap(raw['data']);
   const part = content === undefined ? undefined : { digest: digestOf(content), size: content.length };
   return {
@@ -145,13 +149,32 @@ function readCopy(raw: RawObject, identity: Pick<SlotCopy, 'workload' | 'slot'>,
     resourceVersion: raw.metadata?.resourceVersion ?? '',
     ownerUids: ownerUidsOf(raw),
     jws: data[SLOT_STATEMENT_KEY] ?? '',
-    keys: digestOf(data[SLOT_KEYS_KEY] ?? ''),
+    keys: digestOfKeys(data[SLOT_KEYS_KEY] ?? ''),
     ...(part === undefined ? {} : { part }),
     policies: new Map(),
     isIntact: hasOnlyOurKeys(raw) && raw['immutable'] !== true,
     isTerminating: raw.metadata?.['deletionTimestamp'] !== undefined,
-    kid: keyIdOf(data[SLOT_STATEMENT_KEY] ?? ''),
+    kid: kidOf(data[SLOT_STATEMENT_KEY] ?? ''),
   };
+}
+
+let lastHeader = '';
+let lastKid = '';
+
+/** The ID of the key that signed a statement of this process: all statements of one key have the same header. */
+function keyIdOfOwn(jws: string): string {
+  const header = jws.slice(0, jws.indexOf('.') + 1);
+  if (header !== lastHeader) [lastHeader, lastKid] = [header, keyIdOf(jws)];
+  return lastKid;
+}
+
+let lastLines = '';
+let lastDigest = digestOf(lastLines);
+
+/** Digest of lists of keys: those of all bundles are the same, until a key is replaced. */
+export function digestOfKeys(lines: string): string {
+  if (lines !== lastLines) [lastLines, lastDigest] = [lines, digestOf(lines)];
+  return lastDigest;
 }
 
 /** The copy with its statement, if `keys` verify it. */

@@ -67,6 +67,13 @@ describe('createKubeClient: requests', () => {
     });
   });
 
+  it('refuses a server whose address is not a URL', async () => {
+    await writeFile(server.kubeconfig, kubeconfigFor('not an address'));
+    const connect = (): unknown => createKubeClient({ kubeconfig: server.kubeconfig, version: '0' });
+
+    expect(connect).to.throw(RefusedError, 'the address of the API server is not a URL: "not an address"');
+  });
+
   it('sends requests below the path of the server, as of a cluster behind a proxy', async () => {
     await writeFile(server.kubeconfig, kubeconfigFor(`${server.url}/k8s/clusters/c-1/`));
     const other = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock });
