@@ -23,6 +23,7 @@ const entries = {
   'agent-traces': 'src/agent/traces/traces.ts',
   controller: 'src/main/controller.ts',
   profiling: 'src/profiling/profile-server.ts',
+  node: 'src/main/node.ts',
   redirect: 'src/main/redirect.ts',
   ...WORKERS,
   cli: 'src/main/cli.ts',

@@ -27,6 +27,7 @@ export interface PackageRule {
 export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
+  'libc.ts': { job: 'functions of the C library, through node:ffi', node: ['node:ffi'] },
   'plain-address.ts': { job: 'addresses of sockets as policies and pods have them' },
   'regular-file.ts': {
     job: 'reads regular files up to a limit, never a FIFO or a device',
@@ -88,7 +89,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['api', 'bundle', 'errors.ts', 'limits'],
     types: ['telemetry'],
     npm: ['zod', 'zod/mini'],
-    node: ['node:net', 'node:util'],
+    node: ['node:net', 'node:path', 'node:util'],
   },
   'agent/net': {
     job: 'socket events, addresses, lingering close',
@@ -155,11 +156,12 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/upstream',
       'api',
       'http',
+      'libc.ts',
       'limits',
       'plain-address.ts',
     ],
     types: ['agent/context.ts', 'clock.ts', 'policy', 'telemetry'],
-    node: ['node:ffi', 'node:net'],
+    node: ['node:net'],
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, feed, last good one): read, verify, activate',
@@ -235,7 +237,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'pod template in, pod template with the agent out; the traffic redirection',
     imports: ['api', 'errors.ts', 'limits', 'text.ts'],
     npm: ['yaml'],
-    node: ['node:child_process', 'node:fs/promises', 'node:util'],
+    node: ['node:child_process', 'node:fs/promises', 'node:net', 'node:timers/promises', 'node:util'],
   },
   jwks: {
     job: 'cache of the last good keys of every issuer: fetch, refresh, address guard',
@@ -250,6 +252,12 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     types: ['telemetry'],
     npm: ['@kubernetes/client-node'],
     node: ['node:util'],
+  },
+  'node-redirect': {
+    job: 'the program on each node that redirects the connections of pods without NET_ADMIN: their network namespaces, what to set where',
+    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'libc.ts', 'plain-address.ts'],
+    types: ['telemetry'],
+    node: ['node:child_process', 'node:fs', 'node:os', 'node:path'],
   },
   keys: {
     job: 'signing keys of an installation: made once, kept in a Secret or a file, rotated; the signer of bundles',
@@ -391,6 +399,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: [
       'agent',
       'agent/context.ts',
+      'api',
       'cli',
       'clock.ts',
       'cluster',
@@ -401,6 +410,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'inject',
       'jwks',
       'limits',
+      'node-redirect',
       'ops-server',
       'package.json',
       'profiling',
@@ -442,6 +452,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'fs-watch',
       'http',
       'jwt',
+      'libc.ts',
       'limits',
       'main',
       'package.json',

@@ -4,6 +4,7 @@
 import type { Registry } from 'prom-client';
 import { createAgentMetrics } from '../../src/telemetry/agent-metrics.ts';
 import { createControllerMetrics } from '../../src/telemetry/controller-metrics.ts';
+import { createNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { createWebhookMetrics } from '../../src/telemetry/webhook-metrics.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
@@ -55,6 +56,7 @@ export async function metricsPage(): Promise<string> {
     '# Metrics\n\nIn the Prometheus text format on `/metrics`. No label takes a value that a request can choose.\n',
     `\n## Agent\n\nOn its admin port, 15020. Source: \`src/telemetry/agent-metrics.ts\`.\n\n${SERIES}\n${textTable(agent.text())}`,
     `\n## Controller\n\nOn its HTTP port, 8080. Names are those of client-go and controller-runtime where they have one; the metrics of Node.js (\`process_…\`, \`nodejs_…\`) are included, too. Source: \`src/telemetry/controller-metrics.ts\`, \`webhook-metrics.ts\`.\n\n${await registryTable(controller.registry)}`,
+    `\n## Node\n\nOf the DaemonSet with \`capture.mode: node\`, on \`capture.node.httpPort\`. Source: \`src/telemetry/node-metrics.ts\`.\n\n${await registryTable(createNodeMetrics('0').registry)}`,
   ].join('');
 }
 

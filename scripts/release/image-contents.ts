@@ -56,7 +56,8 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   redirect: {
     title: 'sallyport-redirect',
     packages: [...NODE_LIBRARIES, ...IPTABLES],
-    bundles: ['redirect.mjs'],
+    // The program on the node is in the same image, because it needs iptables, too; the DaemonSet names it.
+    bundles: ['redirect.mjs', 'node.mjs'],
     entrypoint: [NODE, '--disable-sigusr1', '--max-semi-space-size=1', '--v8-pool-size=1', '/app/redirect.mjs'],
     env: { NODE_ENV: 'production' },
     user: '0:0',

@@ -1,8 +1,10 @@
 /*
- * Entry point of the init container that redirects the inbound connections of a pod to its agent, and exits. Wiring only.
+ * Entry point of the init container of injected pods, which exits when the inbound connections of the pod are redirected to its agent. Wiring only.
  */
+import { CAPTURE_COMMANDS, WAIT_ENV } from '../api/kube/agent-contract.ts';
 import { RefusedError } from '../errors.ts';
 import { applyRedirect } from '../inject/redirect/apply-redirect.ts';
+import { waitForRedirect } from '../inject/redirect/wait-for-redirect.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger } from '../telemetry/logger.ts';
 
@@ -11,14 +13,27 @@ const EX_CONFIG = 78;
 
 const stop = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-try {
-  const args = process.argv.slice(2);
+const logger = createLogger({ level: 'info', component: 'redirect' });
+
+async function redirect([command, ...args]: readonly string[]): Promise<object> {
   // Pods have this word in front since the agent's image did this, too.
-  const applied = await applyRedirect(args[0] === 'redirect' ? args.slice(1) : args, stop.signal);
-  createLogger({ level: 'info', component: 'redirect' }).info(applied, 'inbound connections redirected');
+  if (command === CAPTURE_COMMANDS.pod) return applyRedirect(args, stop.signal);
+  if (command !== CAPTURE_COMMANDS.node) return applyRedirect(process.argv.slice(2), stop.signal);
+  const nodeName = process.env[WAIT_ENV.nodeName];
+  const options = {
+    podUid: process.env[WAIT_ENV.podUid] ?? '',
+    ...(nodeName === undefined ? {} : { nodeName }),
+    report: (message: string) => logger.info(message),
+  };
+  return { families: await waitForRedirect(args, options, stop.signal) };
+}
+
+try {
+  logger.info(await redirect(process.argv.slice(2)), 'inbound connections redirected');
   await flushLogs();
   process.exit(0);
 } catch (error) {
-  createLogger({ level: 'error', component: 'redirect' }).fatal({ err: error }, 'inbound connections are not redirected');
+  logger.fatal({ err: error }, 'inbound connections are not redirected');
+  await flushLogs();
   process.exit(error instanceof RefusedError && error.code === 'SP_CONFIG' ? EX_CONFIG : 1);
 }

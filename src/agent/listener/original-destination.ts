@@ -4,6 +4,7 @@
  * @see docs/adr/0032-one-captured-port.md
  */
 import { isIPv4, type Socket, SocketAddress } from 'node:net';
+import { type Libc, openLibc } from '../../libc.ts';
 import { plainAddress } from '../../plain-address.ts';
 
 /** Where a client connected to. */
@@ -19,12 +20,9 @@ export type OriginalDestinationReader = (accepted: Socket) => OriginalDestinatio
 /** The reader of this process, or why it cannot read. */
 export type ReaderOrProblem = { readonly read: OriginalDestinationReader } | { readonly problem: string };
 
-/** With file descriptor, level, option, and the addresses of value and length. */
-type Getsockopt = (...args: readonly [fd: number, level: number, option: number, value: bigint, length: bigint]) => number;
-
-interface Ffi {
-  readonly dlopen: (path: null, symbols: object) => { readonly functions: { readonly getsockopt: Getsockopt } };
-  readonly getRawPointer: (memory: ArrayBufferView) => bigint;
+interface Calls {
+  /** With file descriptor, level, option, and the addresses of value and length. */
+  readonly getsockopt: (...args: readonly [fd: number, level: number, option: number, value: bigint, length: bigint]) => number;
 }
 
 const SOL_IP = 0;
@@ -35,24 +33,18 @@ const SOCKADDR_IN6_BYTES = 28;
 const GETSOCKOPT = { return: 'i32', arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'] };
 
 /** Opens the reader. @param loadFfi the module `node:ffi`; undefined where Node.js has none */
-export function openOriginalDestination(loadFfi: () => unknown = () => process.getBuiltinModule('node:ffi')): ReaderOrProblem {
+export function openOriginalDestination(loadFfi?: () => unknown): ReaderOrProblem {
   if (process.platform !== 'linux') return { problem: `SO_ORIGINAL_DST exists on Linux only, not on ${process.platform}` };
-  try {
-    const ffi = loadFfi();
-    if (!isFfi(ffi)) return { problem: `this Node.js (${process.version}) has no module node:ffi` };
-    // The C library is in the process already, whatever its file is called.
-    return { read: readerOf(ffi, ffi.dlopen(null, { getsockopt: GETSOCKOPT }).functions.getsockopt) };
-  } catch (error) {
-    return { problem: `node:ffi cannot call getsockopt: ${error instanceof Error ? error.message : String(error)}` };
-  }
+  const libc = openLibc<Calls>({ getsockopt: GETSOCKOPT }, loadFfi);
+  return 'problem' in libc ? libc : { read: readerOf(libc) };
 }
 
-function readerOf(ffi: Ffi, getsockopt: Getsockopt): OriginalDestinationReader {
+function readerOf({ functions: { getsockopt }, addressOf }: Libc<Calls>): OriginalDestinationReader {
   const value = Buffer.alloc(SOCKADDR_IN6_BYTES);
   const length = new Uint32Array(1);
   // Both stay referenced by this closure, so the addresses stay valid.
-  const valueAt = ffi.getRawPointer(value);
-  const lengthAt = ffi.getRawPointer(length);
+  const valueAt = addressOf(value);
+  const lengthAt = addressOf(length);
   return (accepted) => {
     const fd = descriptorOf(accepted);
     if (fd === undefined) return undefined;
@@ -79,13 +71,4 @@ function descriptorOf(accepted: Socket): number | undefined {
   const handle: unknown = Reflect.get(accepted, '_handle');
   const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
-}
-
-function isFfi(module: unknown): module is Ffi {
-  return (
-    typeof module === 'object' &&
-    module !== null &&
-    typeof Reflect.get(module, 'dlopen') === 'function' &&
-    typeof Reflect.get(module, 'getRawPointer') === 'function'
-  );
 }

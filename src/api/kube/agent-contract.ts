@@ -12,6 +12,11 @@ export const REDIRECT_CONTAINER = 'sallyport-init';
 export const AGENT_ADMIN_PORT = 15_020;
 /** Port that all inbound connections are redirected to. Istio's proxy uses the same port. */
 export const AGENT_CAPTURE_PORT = 15_006;
+/**
+ * Port that, from inside a pod, leads to the port that connections are redirected to: an unprivileged container sees there that the redirect is
+ * set. Nothing listens on it, and from outside it is a port as any other.
+ */
+export const AGENT_CANARY_PORT = 15_007;
 /** Port that receives connections to undeclared ports of pods that an earlier version injected; the agent refuses all of them. */
 export const AGENT_BLOCKED_PORT = 15_099;
 /**
@@ -83,6 +88,22 @@ export const FOREIGN_MOUNTS: readonly string[] = [
 
 /** Environment variable of the init container: older iptables needs a lock file, whose default path is on the read-only root filesystem. */
 export const REDIRECT_ENV = 'XTABLES_LOCKFILE';
+
+/** How the connections of a pod are redirected: by its init container, or by a program on its node while the init container waits for it. */
+export const CAPTURE_MODES = ['pod', 'node'] as const;
+/** One of {@link CAPTURE_MODES}. */
+export type CaptureMode = (typeof CAPTURE_MODES)[number];
+/** First argument of the init container in each mode. */
+export const CAPTURE_COMMANDS: Readonly<Record<CaptureMode, string>> = { pod: 'redirect', node: 'wait' };
+
+/** Environment variables of an init container that waits for the program on its node. */
+export const WAIT_ENV = { podUid: 'POD_UID', nodeName: 'NODE_NAME' } as const;
+
+/**
+ * Name of the abstract Unix socket by which an init container that waits says which pod it is of. It is in the pod's network namespace, and
+ * connections are not accepted.
+ */
+export const WAIT_SOCKET_PREFIX = 'sallyport.dev/wait/';
 
 /** Path prefix on {@link AGENT_ADMIN_PORT} that serves the application's probes: `<prefix><container>/<livez|readyz|startupz>`. */
 export const APP_HEALTH_PREFIX = '/app-health/';

@@ -2,6 +2,7 @@
  * Parses the arguments of the redirect and generates its iptables rules, the same for IPv4 and IPv6. Pure.
  */
 import { parseArgs } from 'node:util';
+import { AGENT_CANARY_PORT } from '../../api/kube/agent-contract.ts';
 import { RefusedError } from '../../errors.ts';
 
 /** A redirect. Ports are from 1 to 65535. */
@@ -18,10 +19,23 @@ export interface Redirect {
   readonly ipv6: 'auto' | 'skip';
 }
 
-/** Our chain in the nat table; the built-in chain only gets a jump to it. */
-export const CHAIN = 'SALLYPORT_INBOUND';
-/** Arguments of the rule that jumps to {@link CHAIN}, for `-C` and `-A`. */
-export const JUMP: readonly string[] = ['PREROUTING', '-p', 'tcp', '-j', CHAIN];
+/** Our chains in the nat table; the built-in chains only get a jump to each. */
+const INBOUND = 'SALLYPORT_INBOUND';
+const CANARY = 'SALLYPORT_CANARY';
+/** A jump from a built-in chain to one of ours: arguments of `-C` and `-A`. */
+export type Jump = readonly string[];
+
+/**
+ * The jumps of a redirect, without which its chains have no effect.
+ *
+ * @param hasCanary connections from inside the pod to {@link AGENT_CANARY_PORT} of any of its addresses go to the agent's port, too: a
+ *   container that gets an answer there knows that the redirect is set
+ */
+export function jumpsOf(hasCanary: boolean): readonly Jump[] {
+  const inbound = ['PREROUTING', '-p', 'tcp', '-j', INBOUND];
+  const canary = ['OUTPUT', '-o', 'lo', '-p', 'tcp', '--dport', String(AGENT_CANARY_PORT), '-j', CANARY];
+  return hasCanary ? [inbound, canary] : [inbound];
+}
 
 /**
  * Parses command-line arguments.
@@ -48,22 +62,33 @@ export function parseRedirect(args: readonly string[]): Redirect {
   };
 }
 
+/** What the redirect of a pod has besides its rules. */
+export interface RedirectParts {
+  /** With the chain of {@link jumpsOf}'s canary. */
+  readonly hasCanary: boolean;
+  /** Jumps that the built-in chains do not have yet. */
+  readonly missing: readonly Jump[];
+}
+
 /**
- * Input of `iptables-restore --noflush`: replaces our chain atomically and changes nothing else. It applies only to new
- * connections from outside the pod, not to outgoing connections or to loopback.
+ * Input of `iptables-restore --noflush`, which applies it as a whole or not at all: replaces our chains, adds the jumps that are missing, and
+ * changes nothing else. It applies only to new connections from outside the pod, not to outgoing connections or to loopback, but for the canary.
  */
-export function redirectRules(redirect: Redirect): string {
-  const tcp = `-A ${CHAIN} -p tcp`;
+export function redirectRules(redirect: Redirect, { hasCanary, missing }: RedirectParts): string {
+  const tcp = `-A ${INBOUND} -p tcp`;
   return [
     '*nat',
-    // Declaring a chain empties it, so that a second run of the init container is harmless.
-    `:${CHAIN} - [0:0]`,
-    `-A ${CHAIN} -i lo -j RETURN`,
+    // Declaring a chain empties it, so that a second run is harmless.
+    `:${INBOUND} - [0:0]`,
+    ...(hasCanary ? [`:${CANARY} - [0:0]`] : []),
+    `-A ${INBOUND} -i lo -j RETURN`,
     ...redirect.excluded.map((port) => `${tcp} --dport ${port} -j RETURN`),
     ...redirect.maps.map(({ port, listen }) => `${tcp} --dport ${port} -j REDIRECT --to-ports ${listen}`),
     ...(redirect.only.length === 0 ? [tcp] : redirect.only.map((port) => `${tcp} --dport ${port}`)).map(
       (match) => `${match} -j REDIRECT --to-ports ${redirect.rest}`,
     ),
+    ...(hasCanary ? [`-A ${CANARY} -p tcp -j REDIRECT --to-ports ${redirect.rest}`] : []),
+    ...missing.map((jump) => `-A ${jump.join(' ')}`),
     'COMMIT',
     '',
   ].join('\n');

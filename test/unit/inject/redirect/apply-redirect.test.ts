@@ -1,10 +1,12 @@
 /* Applying the redirect with iptables commands that are scripts in a temporary directory. */
+import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { TransientError } from '../../../../src/errors.ts';
-import { applyRedirect } from '../../../../src/inject/redirect/apply-redirect.ts';
+import { applyRedirect, type StartCommand, setRedirect } from '../../../../src/inject/redirect/apply-redirect.ts';
+import { parseRedirect } from '../../../../src/inject/redirect/rules.ts';
 
 const ARGS = ['--map', '80:15101', '--blocked', '15099', '--ipv6', 'skip'];
 
@@ -41,28 +43,29 @@ describe('applyRedirect', () => {
       (error: unknown) => error,
     );
 
-  it('loads the rules and appends the jump if it is missing', async () => {
+  it('loads the rules together with the jump if it is missing', async () => {
     await install('iptables-restore', `cat > "${directory}/rules"`);
-    await install('iptables', 'case "$*" in *-C*) exit 1;; esac');
 
     const { programs } = await applyRedirect(ARGS, signal);
 
     expect(programs).to.deep.equal(['iptables']);
     expect(await calls()).to.deep.equal([
-      'iptables-restore -w 5 --noflush',
       'iptables -w 5 -t nat -C PREROUTING -p tcp -j SALLYPORT_INBOUND',
-      'iptables -w 5 -t nat -A PREROUTING -p tcp -j SALLYPORT_INBOUND',
+      'iptables-restore -w 5 --noflush',
     ]);
-    expect(await readFile(join(directory, 'rules'), 'utf8')).to.contain('--dport 80 -j REDIRECT --to-ports 15101');
+    const rules = await readFile(join(directory, 'rules'), 'utf8');
+    expect(rules).to.contain('--dport 80 -j REDIRECT --to-ports 15101').and.contain('-A PREROUTING -p tcp -j SALLYPORT_INBOUND\nCOMMIT');
   });
 
-  it('does not append a second jump', async () => {
-    await install('iptables-restore', 'cat > /dev/null');
+  it('does not add a second jump', async () => {
+    await install('iptables-restore', `cat > "${directory}/rules"`);
     await install('iptables', 'exit 0');
 
     await applyRedirect(ARGS, signal);
 
-    expect((await calls()).filter((call) => call.includes(' -A '))).to.deep.equal([]);
+    expect(await readFile(join(directory, 'rules'), 'utf8'))
+      .to.contain('COMMIT')
+      .and.not.contain('PREROUTING');
   });
 
   it('tries the explicit kernel interfaces when the default command fails', async () => {
@@ -83,9 +86,28 @@ describe('applyRedirect', () => {
     );
   });
 
-  it('fails when the jump cannot be appended', async () => {
-    for (const suffix of ['', '-nft', '-legacy']) await install(`iptables${suffix}-restore`, 'cat > /dev/null');
+  it('starts every command where the plan says', async () => {
+    await install('ip6tables-restore', 'cat > /dev/null');
+    await install('iptables-restore', 'cat > /dev/null');
+    const started: string[] = [];
+    const start: StartCommand = (program, args) => {
+      started.push(program);
+      return spawn(program, args);
+    };
+    const redirect = parseRedirect(['--all', '15006']);
 
-    expect(await failure()).to.have.property('code', 'SP_REDIRECT');
+    expect(await setRedirect({ redirect, hasIpv6: true, hasCanary: true, start }, signal)).to.deep.equal(['iptables', 'ip6tables']);
+    expect(started).to.deep.equal(['iptables', 'iptables', 'iptables-restore', 'ip6tables', 'ip6tables', 'ip6tables-restore']);
+  });
+
+  it('fails with the reason when a command cannot be started', async () => {
+    const start: StartCommand = () => {
+      throw new Error('the namespace is gone');
+    };
+    const redirect = parseRedirect(['--all', '15006']);
+    const error = await setRedirect({ redirect, hasIpv6: false, hasCanary: true, start }, signal).catch((thrown: unknown) => thrown);
+
+    expect(error).to.have.property('code', 'SP_REDIRECT');
+    expect((error as Error).message).to.contain('iptables: the namespace is gone');
   });
 });

@@ -1,13 +1,16 @@
 /* The iptables rules of the redirect, and their arguments. */
 import { expect } from 'chai';
 import { RefusedError } from '../../../../src/errors.ts';
-import { hasIpv6, parseRedirect, redirectRules } from '../../../../src/inject/redirect/rules.ts';
+import { hasIpv6, jumpsOf, parseRedirect, redirectRules } from '../../../../src/inject/redirect/rules.ts';
+
+/** In a pod that has the jumps already. */
+const AGAIN = { hasCanary: false, missing: [] };
 
 describe('redirect', () => {
   it('keeps the redirect of earlier versions: each captured port to its agent port, others to the blocked port', () => {
     const redirect = parseRedirect(['--map', '8080:15101', '--map', '90:15102', '--exclude', '15020', '--blocked', '15099']);
 
-    expect(redirectRules(redirect).split('\n')).to.deep.equal([
+    expect(redirectRules(redirect, AGAIN).split('\n')).to.deep.equal([
       '*nat',
       ':SALLYPORT_INBOUND - [0:0]',
       '-A SALLYPORT_INBOUND -i lo -j RETURN',
@@ -21,7 +24,7 @@ describe('redirect', () => {
   });
 
   it('redirects every port to the agent but those that are excluded, and never loopback', () => {
-    expect(redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--exclude', '25'])).split('\n')).to.deep.equal([
+    expect(redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--exclude', '25']), AGAIN).split('\n')).to.deep.equal([
       '*nat',
       ':SALLYPORT_INBOUND - [0:0]',
       '-A SALLYPORT_INBOUND -i lo -j RETURN',
@@ -34,13 +37,32 @@ describe('redirect', () => {
   });
 
   it('redirects only the ports of a list', () => {
-    const rules = redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--only', '80', '--only', '81']));
+    const rules = redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--only', '80', '--only', '81']), AGAIN);
 
     expect(rules.split('\n').slice(3, -2)).to.deep.equal([
       '-A SALLYPORT_INBOUND -p tcp --dport 15020 -j RETURN',
       '-A SALLYPORT_INBOUND -p tcp --dport 80 -j REDIRECT --to-ports 15006',
       '-A SALLYPORT_INBOUND -p tcp --dport 81 -j REDIRECT --to-ports 15006',
     ]);
+  });
+
+  it('adds what leads to the rules in the same text as the rules, and the canary only where it is wanted', () => {
+    const redirect = parseRedirect(['--all', '15006', '--exclude', '15020']);
+
+    expect(redirectRules(redirect, { hasCanary: true, missing: jumpsOf(true) }).split('\n')).to.deep.equal([
+      '*nat',
+      ':SALLYPORT_INBOUND - [0:0]',
+      ':SALLYPORT_CANARY - [0:0]',
+      '-A SALLYPORT_INBOUND -i lo -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp --dport 15020 -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp -j REDIRECT --to-ports 15006',
+      '-A SALLYPORT_CANARY -p tcp -j REDIRECT --to-ports 15006',
+      '-A PREROUTING -p tcp -j SALLYPORT_INBOUND',
+      '-A OUTPUT -o lo -p tcp --dport 15007 -j SALLYPORT_CANARY',
+      'COMMIT',
+      '',
+    ]);
+    expect(redirectRules(redirect, { hasCanary: false, missing: jumpsOf(false) })).to.not.match(/CANARY|OUTPUT/);
   });
 
   const invalid: readonly (readonly string[])[] = [

@@ -1,0 +1,126 @@
+/*
+ * The network namespaces of the pods of this node: files that the container runtime mounts into a directory, and what a process sees while it is
+ * in one of them. The main thread enters it by setns(2) and leaves it before anything else runs, which takes about 10 µs. Needs CAP_SYS_ADMIN.
+ * @see https://man7.org/linux/man-pages/man2/setns.2.html
+ */
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { WAIT_SOCKET_PREFIX } from '../api/kube/agent-contract.ts';
+import { InvariantError, RefusedError, TransientError } from '../errors.ts';
+import { hasIpv6 } from '../inject/redirect/rules.ts';
+import { openLibc } from '../libc.ts';
+import { plainAddress } from '../plain-address.ts';
+
+/** A network namespace that the runtime has mounted. */
+export interface NamespaceFile {
+  readonly path: string;
+  /**
+   * Name, device and inode: other than the UID of a pod, it is another one when the sandbox of the pod is created again. The kernel reuses
+   * inode numbers, and runtimes never reuse names.
+   */
+  readonly key: string;
+}
+
+/** What is in a network namespace. */
+export interface NamespaceContent {
+  /** Addresses of its interfaces, without zones. */
+  readonly addresses: ReadonlySet<string>;
+  readonly hasIpv6: boolean;
+  /** UIDs of the pods whose init containers wait here: one, unless a pod claims to be another one. */
+  readonly waiting: readonly string[];
+}
+
+/** Runs synchronous code in a network namespace. @throws TransientError SP_REDIRECT if it cannot be entered */
+export type EnterNamespace = <T>(path: string, run: () => T) => T;
+
+const CLONE_NEWNET = 0x40000000;
+const OWN_NAMESPACE = '/proc/self/ns/net';
+/** Most namespaces of a node that are looked at; kubelets run 110 pods by default. */
+const MAX_NAMESPACES = 4_096;
+
+interface Calls {
+  readonly setns: (fd: number, type: number) => number;
+}
+
+/**
+ * A function that enters network namespaces. It must be called on the main thread.
+ *
+ * @param leave ends the process when it cannot return to its own namespace; does not return
+ * @throws RefusedError SP_CONFIG if this Node.js cannot call setns
+ */
+export function openNamespaces(leave: (reason: string) => never): EnterNamespace {
+  const libc = openLibc<Calls>({ setns: { return: 'i32', arguments: ['i32', 'i32'] } });
+  if ('problem' in libc) throw new RefusedError('SP_CONFIG', libc.problem);
+  const { setns } = libc.functions;
+  const own = openSync(OWN_NAMESPACE, 'r');
+  let isAway = false;
+  return (path, run) => {
+    if (isAway) throw new InvariantError('a network namespace was entered from another one');
+    const fd = openSync(path, 'r');
+    try {
+      if (setns(fd, CLONE_NEWNET) !== 0) {
+        throw new TransientError(
+          'SP_REDIRECT',
+          `cannot enter the network namespace ${path}: is it one, and has this process CAP_SYS_ADMIN?`,
+        );
+      }
+      isAway = true;
+      try {
+        return run();
+      } finally {
+        if (setns(own, CLONE_NEWNET) !== 0) leave('cannot return to the own network namespace');
+        isAway = false;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  };
+}
+
+/** The mounted namespaces below a directory, and not that of this process; none if there is no such directory. */
+export function listNamespaces(directory: string): readonly NamespaceFile[] {
+  const own = keyOfFile(OWN_NAMESPACE);
+  const folder = statSync(directory, { throwIfNoEntry: false });
+  if (folder === undefined) return [];
+  const found: NamespaceFile[] = [];
+  for (const name of readdirSync(directory).slice(0, MAX_NAMESPACES)) {
+    const path = join(directory, name);
+    const file = statSync(path, { throwIfNoEntry: false });
+    // The runtime creates an empty file, which is on the file system of the directory, and then mounts the namespace over it.
+    if (file === undefined || file.dev === folder.dev) continue;
+    const key = `${file.dev}:${file.ino}`;
+    if (key !== own) found.push({ path, key: `${name}:${key}` });
+  }
+  return found;
+}
+
+/** Reads the namespace that the process is in, unless it has none of the addresses. */
+export function readContent(wanted: ReadonlySet<string>): NamespaceContent | undefined {
+  const addresses = new Set(
+    Object.values(networkInterfaces()).flatMap((entries = []) => entries.map(({ address }) => plainAddress(address))),
+  );
+  if (![...wanted].some((address) => addresses.has(address))) return undefined;
+  return { addresses, hasIpv6: hasIpv6(readTable('/proc/net/if_inet6')), waiting: waitingIn(readTable('/proc/net/unix')) };
+}
+
+/** UIDs in the names of abstract sockets. @param table content of /proc/net/unix, whose last column is the name, with `@` in front */
+export function waitingIn(table: string): readonly string[] {
+  const found = table.split('\n').map((line) => line.slice(line.lastIndexOf(' ') + 1));
+  const prefix = `@${WAIT_SOCKET_PREFIX}`;
+  return [...new Set(found.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)))];
+}
+
+function readTable(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    // A kernel without IPv6 has no such file.
+    return '';
+  }
+}
+
+function keyOfFile(path: string): string {
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
+}
