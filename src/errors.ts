@@ -77,6 +77,10 @@ export const ERROR_CODES = {
     family: 'finding',
     text: 'A container of a pod with an agent could undo the redirect or reach into the agent.',
   },
+  SP_POD_SECURITY: {
+    family: 'finding',
+    text: 'The Pod Security level of a namespace refuses the init container that redirects connections; `capture.mode: node` needs no such container.',
+  },
   SP_OVER_BUDGET: {
     family: 'finding',
     text: 'A policy, alone or with older policies of its namespace, takes more of a bundle than its budget. The last version within the budget stays active; without one, what denies at least as much is enforced.',

@@ -15,6 +15,7 @@ import {
   REDIRECT_CONTAINER,
   REDIRECT_ENV,
   TLS_DIRECTORY,
+  WAIT_ENV,
 } from '../../src/api/kube/agent-contract.ts';
 import { DANGEROUS_CAPABILITIES } from '../../src/api/kube/container-privileges.ts';
 import { AGENT_ANNOTATION, BUNDLE_LABEL, BUNDLE_NAME_PREFIX, BUNDLE_TOUCH_ANNOTATION } from '../../src/api/kube/names.ts';
@@ -163,7 +164,7 @@ export const NEW_PODS: readonly Validation[] = [
   },
   {
     expression: `variables.ours.all(c, c.?env.orValue([]).all(e, e.name in (c.name == "${AGENT_CONTAINER}"
-  ? ${list([...Object.values(AGENT_ENV), ...FOREIGN_ENV])} : ${list([REDIRECT_ENV, ...FOREIGN_ENV])})))`,
+  ? ${list([...Object.values(AGENT_ENV), ...FOREIGN_ENV])} : ${list([REDIRECT_ENV, ...Object.values(WAIT_ENV), ...FOREIGN_ENV])})))`,
     message: 'the agent has environment variables that injection does not set',
   },
   {

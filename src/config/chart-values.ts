@@ -3,7 +3,7 @@
  * chart's README from it. An unknown key is an error, so that Helm rejects a misspelled `--set`.
  */
 import * as z from 'zod';
-import { TRACES_ENDPOINT } from '../api/kube/agent-contract.ts';
+import { CAPTURE_MODES, TRACES_ENDPOINT } from '../api/kube/agent-contract.ts';
 import {
   accessLog,
   accessLogSampleRate,
@@ -21,6 +21,7 @@ import { internalSources } from './key-sources.ts';
 import {
   affinity,
   containerSecurityContext,
+  daemonSetStrategy,
   deploymentStrategy,
   dnsConfig,
   environment,
@@ -218,6 +219,31 @@ const webhook = section('Admission webhooks', {
   }),
 });
 
+const capture = section('Capture of connections', {
+  mode: value(z.enum(CAPTURE_MODES), `${DESCRIPTIONS.captureMode}; see [Restricted namespaces](#restricted-namespaces)`),
+  node: section('DaemonSet of the mode `node`', {
+    namespace: value(objectName, 'Namespace of the DaemonSet, which needs the Pod Security level `privileged`'),
+    createNamespace: value(boolean, 'Creates this namespace, and deletes it with the release'),
+    netnsDirectory: value(
+      string.regex(/^\/[^\s]{0,255}$/),
+      'Directory of the node in which the container runtime mounts the network namespaces of pods',
+    ),
+    httpPort: value(port, 'Port of the DaemonSet for health and metrics, in the network of its pods'),
+    resources: value(resources, 'Resources of the DaemonSet'),
+    containerSecurityContext: value(
+      containerSecurityContext,
+      'Security context of its container: SYS_ADMIN enters network namespaces, NET_ADMIN and NET_RAW set rules. With SELinux add `seLinuxOptions: { type: spc_t }`',
+    ),
+    updateStrategy: value(daemonSetStrategy, 'Update strategy of the DaemonSet; running pods keep their rules meanwhile'),
+    priorityClassName: value(string, 'Priority class of the DaemonSet: pods with agents do not start without it'),
+    nodeSelector: value(strings, 'Node selector of the DaemonSet; it must select every node that runs pods with agents'),
+    affinity: value(affinity, 'Affinity of the DaemonSet'),
+    tolerations: value(tolerations, 'Tolerations of the DaemonSet'),
+    podAnnotations: value(strings, 'Annotations of its pods'),
+    podLabels: value(strings, 'Labels of its pods'),
+  }),
+});
+
 const feed = section('Feed of bundles to agents', {
   enabled: value(boolean, DESCRIPTIONS.feedEnabled),
   port: value(port, DESCRIPTIONS.feedPort),
@@ -330,7 +356,9 @@ const around = {
 
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
-  const schema = z.strictObject({ ...names, ...controller, webhook, feed, reports, admission, ...access, ...pod, ...around }).partial();
+  const schema = z
+    .strictObject({ ...names, ...controller, capture, webhook, feed, reports, admission, ...access, ...pod, ...around })
+    .partial();
   const { properties, ...json } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
   return { ...json, properties: { ...properties, mesh: withIstioMesh(properties?.['mesh'] as object) } };
 }

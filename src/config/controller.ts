@@ -5,7 +5,7 @@
 
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
-import type { InjectedTraces } from '../api/kube/agent-contract.ts';
+import { CAPTURE_MODES, type CaptureMode, type InjectedTraces } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
@@ -64,6 +64,7 @@ export interface ControllerConfig {
     readonly service: string;
     /** Not empty when the webhook is enabled. */
     readonly agentImage: string;
+    readonly captureMode: CaptureMode;
     /** Absent: derived from `agentImage`. */
     readonly initImage?: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
@@ -209,6 +210,10 @@ const configObject = z.strictObject({
         description:
           "Image of the agent's init container; absent: that of the agent with the name `redirect` instead of `agent`. `sallyport inject` uses it, too",
       }),
+      captureMode: z
+        .enum(CAPTURE_MODES)
+        .default('pod')
+        .meta({ description: `${DESCRIPTIONS.captureMode}. \`sallyport inject\` uses it, too` }),
       agentImagePullPolicy: z
         .enum(['Always', 'IfNotPresent', 'Never'])
         .default('IfNotPresent')
@@ -312,6 +317,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['feed.port', 'feed-port', 'SALLYPORT_FEED_PORT'],
   ['webhook.agentImage', 'agent-image', 'SALLYPORT_AGENT_IMAGE'],
   ['webhook.initImage', 'init-image', 'SALLYPORT_INIT_IMAGE'],
+  ['webhook.captureMode', 'capture-mode', 'SALLYPORT_CAPTURE_MODE'],
   ['webhook.agentImagePullPolicy', 'agent-image-pull-policy', 'SALLYPORT_AGENT_IMAGE_PULL_POLICY'],
 ];
 

@@ -37,6 +37,8 @@ export const DESCRIPTIONS = {
   agentTracesSampler:
     'Which requests are traced, as `OTEL_TRACES_SAMPLER`: with `parentbased_…`, what the client of a request says counts, and the rest of the name applies to traces that begin at the agent',
   agentTracesSamplerArg: 'Share of traces for samplers by ratio, 0 to 1',
+  captureMode:
+    'Who redirects the connections of a pod to its agent: `pod`: its init container, which needs NET_ADMIN; `node`: a DaemonSet, while an init container without any right waits, so that pods may run in namespaces of the Pod Security levels `baseline` and `restricted`',
   agentTls:
     'Whether agents terminate mutual TLS (`mode`: `off`, `permissive` or `strict`; annotations may be stricter), the source of the volume with the certificate of each agent (`volume`: `csi`, `secret` or `projected`), and the names of the files in it (`certificate`, `key` and `trustBundle`; absent: `tls.crt`, `tls.key` and `ca.crt`)',
   initResources: "Resources of the agent's init container; when empty, those of the agent",

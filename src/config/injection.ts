@@ -9,6 +9,7 @@ type Webhook = ControllerConfig['webhook'];
 
 /** The settings of injected agents besides image and version. */
 export type InjectionConfig = Present<{
+  readonly captureMode: Webhook['captureMode'];
   readonly initImage: Webhook['initImage'];
   readonly imagePullPolicy: Webhook['agentImagePullPolicy'];
   readonly logLevel: Webhook['agentLogLevel'];
@@ -33,6 +34,7 @@ type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
 /** The settings of injected agents in the configuration; what it does not set is absent. */
 export function injectionConfigOf(webhook: Webhook): InjectionConfig {
   const settings = {
+    captureMode: webhook.captureMode,
     initImage: webhook.initImage,
     imagePullPolicy: webhook.agentImagePullPolicy,
     logLevel: webhook.agentLogLevel,

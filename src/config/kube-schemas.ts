@@ -191,6 +191,11 @@ export const deploymentStrategy: z.ZodType = fields('DeploymentStrategy', {
   type: z.enum(['RollingUpdate', 'Recreate']),
   rollingUpdate: fields('RollingUpdateDeployment', { maxSurge: percentOrCount, maxUnavailable: percentOrCount }),
 });
+/** Update strategy of a DaemonSet. */
+export const daemonSetStrategy: z.ZodType = fields('DaemonSetUpdateStrategy', {
+  type: z.enum(['RollingUpdate', 'OnDelete']),
+  rollingUpdate: fields('RollingUpdateDaemonSet', { maxSurge: percentOrCount, maxUnavailable: percentOrCount }),
+});
 /** Minimum number of available pods. */
 export const minAvailable: z.ZodType = percentOrCount;
 

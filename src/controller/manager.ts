@@ -36,6 +36,8 @@ export interface Manager {
   readonly editedPods: (policy: Policy) => EditedPods;
   /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
   readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
+  /** Labels of a namespace, from the caches of this replica; undefined: it is not in them. */
+  readonly namespaceLabelsOf: (name: string) => Readonly<Record<string, string>> | undefined;
   /** What a new agent of a workload trusts; undefined: the signing keys are not known. */
   readonly trustFor: (workload: WorkloadRef) => { readonly anchor: string; readonly floor: number } | undefined;
   /** What the feed serves, and where: agents hold their streams to the leader. */
@@ -89,6 +91,7 @@ export function createManager(options: ManagerOptions): Manager {
       [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
         .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)
         .map(({ metadata }) => objectKey(metadata.namespace, metadata.name)),
+    namespaceLabelsOf: (name) => replica.clusterState.namespaces.get(objectKey('', name))?.labels,
     trustFor: (workload) => {
       const signer = replica.keyRing.signer();
       return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };

@@ -13,6 +13,7 @@ import {
   type AppProbes,
   BUNDLE_DIRECTORY,
   BUNDLE_LEVEL,
+  CAPTURE_COMMANDS,
   FEED_AUDIENCE,
   FEED_DIRECTORY,
   FEED_TOKEN,
@@ -24,6 +25,7 @@ import {
   STATE_DIRECTORY,
   TLS_DIRECTORY,
   TOKEN_DIRECTORY,
+  WAIT_ENV,
 } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import { bundleVolume } from '../api/kube/bundle-volume.ts';
@@ -43,32 +45,68 @@ export interface AgentPlan {
 
 const NO_TOKEN: Raw = { name: AGENT_VOLUMES.noToken, mountPath: TOKEN_DIRECTORY, readOnly: true };
 
-/** The init container that redirects inbound connections. It completes before any user container starts, so that no port is ever open without an agent. */
+/**
+ * The init container that redirects inbound connections, or waits until a program on the node has done so. It completes before any user container
+ * starts, so that no port is ever open without an agent.
+ */
 export function redirectContainer(plan: AgentPlan): Raw {
   const { capture } = plan;
+  const { captureMode = 'pod' } = plan.settings;
+  const { env, securityContext, volumeMounts } = captureMode === 'node' ? WAITING : REDIRECTING;
   const excluded = [AGENT_ADMIN_PORT, ...capture.excluded].flatMap((port) => ['--exclude', String(port)]);
   const only = (capture.only ?? []).flatMap((port) => ['--only', String(port)]);
   return {
     name: REDIRECT_CONTAINER,
     ...imageOf(plan.settings),
     image: plan.settings.initImage ?? initImageOf(plan.settings.image) ?? plan.settings.image,
-    args: ['redirect', '--all', String(AGENT_CAPTURE_PORT), ...excluded, ...only],
-    env: [{ name: REDIRECT_ENV, value: `${STATE_DIRECTORY}/xtables.lock` }],
+    args: [CAPTURE_COMMANDS[captureMode], '--all', String(AGENT_CAPTURE_PORT), ...excluded, ...only],
+    env,
     resources: plan.settings.initResources ?? DEFAULT_INIT_RESOURCES,
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: 0,
-      runAsNonRoot: false,
-      runAsUser: 0,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext,
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    volumeMounts: [{ name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY }, NO_TOKEN],
+    volumeMounts: [...volumeMounts, NO_TOKEN],
   };
 }
+
+interface Rights {
+  readonly env: readonly Raw[];
+  readonly securityContext: Raw;
+  readonly volumeMounts: readonly Raw[];
+}
+
+/** What iptables needs. */
+const REDIRECTING: Rights = {
+  env: [{ name: REDIRECT_ENV, value: `${STATE_DIRECTORY}/xtables.lock` }],
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
+    privileged: false,
+    readOnlyRootFilesystem: true,
+    runAsGroup: 0,
+    runAsNonRoot: false,
+    runAsUser: 0,
+    seccompProfile: { type: 'RuntimeDefault' },
+  },
+  volumeMounts: [{ name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY }],
+};
+
+/** What the Pod Security level `restricted` demands. */
+const UNPRIVILEGED: Raw = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  privileged: false,
+  readOnlyRootFilesystem: true,
+  runAsGroup: AGENT_USER,
+  runAsNonRoot: true,
+  runAsUser: AGENT_USER,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+const WAITING: Rights = {
+  env: [field(WAIT_ENV.podUid, 'metadata.uid'), field(WAIT_ENV.nodeName, 'spec.nodeName')],
+  securityContext: UNPRIVILEGED,
+  volumeMounts: [],
+};
 
 /** The agent as a native sidecar: it starts before the user's containers, stops after them, and does not keep a Job from completing. */
 export function agentContainer(plan: AgentPlan): Raw {
@@ -91,16 +129,7 @@ export function agentContainer(plan: AgentPlan): Raw {
       ...plan.settings.startupProbe,
     },
     readinessProbe: readinessProbe(plan),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: AGENT_USER,
-      runAsNonRoot: true,
-      runAsUser: AGENT_USER,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: UNPRIVILEGED,
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
       // Not with subPath: the kubelet does not update subPath mounts.
@@ -170,7 +199,6 @@ function feedVolume(): Raw {
 
 function environment(plan: AgentPlan): readonly Raw[] {
   const { settings, capture, probes } = plan;
-  const field = (name: string, fieldPath: string): Raw => ({ name, valueFrom: { fieldRef: { fieldPath } } });
   return [
     field(AGENT_ENV.podIp, 'status.podIP'),
     field(AGENT_ENV.podName, 'metadata.name'),
@@ -203,6 +231,10 @@ function environment(plan: AgentPlan): readonly Raw[] {
     ...optional(AGENT_ENV.tracesSamplerArg, settings.traces?.samplerArg),
     ...tlsEnvironment(settings),
   ];
+}
+
+function field(name: string, fieldPath: string): Raw {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
 }
 
 function optional(name: string, value: string | number | undefined): readonly Raw[] {

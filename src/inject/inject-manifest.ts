@@ -113,7 +113,13 @@ function injectObject(
   if (found === undefined) return { object, findings: leftAlone(object) };
   const { path, template } = found;
   const workload = workloadIn(object, stringOf(object['kind']) ?? '');
-  const { pod, findings } = injectPodTemplate(template, { workload, settings, services: servicesFor(object, template, all) });
+  const labels = namespaceLabelsIn(all, stringOf(rawOf(object['metadata'])['namespace']));
+  const { pod, findings } = injectPodTemplate(template, {
+    workload,
+    settings,
+    services: servicesFor(object, template, all),
+    ...(labels === undefined ? {} : { namespaceLabels: labels }),
+  });
   return { object: pod === template ? object : replaceAt(object, path, pod), findings: fromRoot(path, findings) };
 }
 
@@ -160,6 +166,15 @@ function leftAlone(object: Raw): readonly Finding[] {
 function servicesFor(object: Raw, template: Raw, all: readonly Raw[]): ReturnType<typeof servicePortsFor> {
   const namespace = stringOf(rawOf(object['metadata'])['namespace']) ?? '';
   return servicePortsFor(all, { namespace, labels: rawOf(rawOf(template['metadata'])['labels']) });
+}
+
+/** Labels of the namespace if it is among the objects. */
+function namespaceLabelsIn(all: readonly Raw[], name: string | undefined): Raw | undefined {
+  if (name === undefined) return undefined;
+  const found = all.find(
+    ({ apiVersion, kind, metadata }) => apiVersion === 'v1' && kind === 'Namespace' && rawOf(metadata)['name'] === name,
+  );
+  return found === undefined ? undefined : rawOf(rawOf(found['metadata'])['labels']);
 }
 
 function fromRoot(path: readonly string[], findings: readonly Finding[]): readonly Finding[] {

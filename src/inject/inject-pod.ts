@@ -27,6 +27,7 @@ import { slotName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
+import { findPodSecurity } from './pod-security.ts';
 import { settingsOfPod } from './pod-settings.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
@@ -45,6 +46,8 @@ export interface InjectionContext {
    * bounds allow it. Absent: not known, and ports may be excluded.
    */
   readonly rootPolicies?: readonly string[];
+  /** Labels of the namespace; absent: not known. */
+  readonly namespaceLabels?: Raw;
   /** Ports of the Services that lead to the pod, as far as they are known; absent: none. */
   readonly services?: readonly ServicePort[];
 }
@@ -127,6 +130,7 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
     ...capture.findings,
     ...nameConflictsOf(spec),
     ...privilegeFindings(spec, context.settings),
+    ...findPodSecurity(context.namespaceLabels, spec, context.settings),
     ...findIstio(istioTraitOf(labelsOf(bare), spec), context.settings.istioPods ?? 'refuse'),
     ...findUnknownAnnotations(annotations),
     ...clamped.map(clampedExclusion),

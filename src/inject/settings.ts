@@ -1,7 +1,7 @@
 /*
  * Settings of injected agents, from chart values (webhook) or flags (`sallyport inject`).
  */
-import type { InjectedFeed, InjectedTraces } from '../api/kube/agent-contract.ts';
+import type { CaptureMode, InjectedFeed, InjectedTraces } from '../api/kube/agent-contract.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 
 /** What an injected agent trusts. */
@@ -16,6 +16,8 @@ export interface InjectedTrust {
 export interface InjectionSettings {
   /** Image of the agent. */
   readonly image: string;
+  /** Who redirects the connections of a pod; absent: `pod`. */
+  readonly captureMode?: CaptureMode;
   /** Image of the init container; absent: `initImageOf` the agent's. */
   readonly initImage?: string;
   /** Absent: Kubernetes' default for the image's tag. */

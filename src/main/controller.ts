@@ -199,6 +199,7 @@ interface WebhookParts extends Running {
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
   readonly editedPods: NonNullable<WebhookOptions['editedPods']>;
   readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
+  readonly namespaceLabelsOf: WebhookOptions['namespaceLabelsOf'];
   readonly trustFor: WebhookOptions['trustFor'];
 }
 
@@ -213,6 +214,7 @@ function openWebhook({
   whyOverBudget,
   editedPods,
   rootPoliciesFor,
+  namespaceLabelsOf,
   trustFor,
   feed,
 }: WebhookParts): ReturnType<typeof startWebhook> {
@@ -234,6 +236,7 @@ function openWebhook({
     ...(config.webhook.newAccessWarnings ? { editedPods } : {}),
     startWorker: startAdmissionWorker,
     rootPoliciesFor,
+    namespaceLabelsOf,
     trustFor,
     ...(feed === undefined ? {} : { feed: feed.injected, onCertificate: feed.serve }),
     metrics: createWebhookMetrics(metrics.registry),

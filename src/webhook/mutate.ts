@@ -26,10 +26,15 @@ export interface PodReview {
   readonly settings: Omit<InjectionSettings, 'trust'>;
   readonly rootPoliciesFor: RootPolicies;
   readonly trustFor: TrustSource;
+  /** Labels of a namespace; undefined: not known. */
+  readonly namespaceLabelsOf: (name: string) => Readonly<Record<string, string>> | undefined;
 }
 
 /** Responds with the patch that injects an agent, or denies the pod. Everything other than the creation of a Pod is allowed unchanged. */
-export function reviewPod(request: AdmissionRequest, { settings, rootPoliciesFor, trustFor }: PodReview): AdmissionResponse {
+export function reviewPod(
+  request: AdmissionRequest,
+  { settings, rootPoliciesFor, trustFor, namespaceLabelsOf }: PodReview,
+): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
   const slim = projectPod(object);
@@ -39,10 +44,12 @@ export function reviewPod(request: AdmissionRequest, { settings, rootPoliciesFor
   }
   const workload = workloadIdOf(slim);
   const trust = trustFor({ namespace: request.namespace, ...workload });
+  const namespaceLabels = namespaceLabelsOf(request.namespace);
   const { pod, findings } = injectPodTemplate(object, {
     workload,
     settings: { ...settings, trust: trust ?? { anchor: '', floor: 0 } },
     rootPolicies: rootPoliciesFor(request.namespace, slim.labels),
+    ...(namespaceLabels === undefined ? {} : { namespaceLabels }),
   });
   if (trust === undefined && pod !== object) return { allowed: false, message: NO_KEYS };
   const errors = findings.filter((finding) => finding.severity === 'error');

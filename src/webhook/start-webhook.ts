@@ -41,6 +41,8 @@ export interface WebhookOptions {
   readonly startWorker: AdmissionThreadOptions['startWorker'];
   /** Policies of the root namespace that select a pod, as `namespace/name`. */
   readonly rootPoliciesFor: RootPolicies;
+  /** Labels of a namespace; undefined: not known. */
+  readonly namespaceLabelsOf: (name: string) => Readonly<Record<string, string>> | undefined;
   /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
   /** Directory with `tls.crt` and `tls.key`, which another controller renews; absent: the webhook issues its certificates. */

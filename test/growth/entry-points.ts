@@ -283,9 +283,12 @@ export function entryPoints(): Readonly<Record<string, EntryPoint>> {
     ...all('mutating webhook', PODS, (object) =>
       toReview(
         'u',
-        reviewPod(review(object), { settings: SETTINGS, rootPoliciesFor: () => [], trustFor: () => undefined } as unknown as Parameters<
-          typeof reviewPod
-        >[1]),
+        reviewPod(review(object), {
+          settings: SETTINGS,
+          rootPoliciesFor: () => [],
+          trustFor: () => undefined,
+          namespaceLabelsOf: () => undefined,
+        } as unknown as Parameters<typeof reviewPod>[1]),
       ),
     ),
     ...all('reflector of policies', POLICIES, (object) => reflect(object, reflectPolicy as (raw: RawObject) => unknown)),

@@ -104,6 +104,7 @@ function setUp(): void {
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
+        namespaceLabelsOf: () => undefined,
         trustFor: () => TRUST,
         startWorker: startAdmissionWorker,
         client,

@@ -9,7 +9,7 @@ import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
 import { legacyBundleName, workloadIdOf } from '../../src/api/kube/workload.ts';
 import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
 import type { Raw } from '../../src/inject/raw-json.ts';
-import type { InjectedTrust } from '../../src/inject/settings.ts';
+import type { InjectedTrust, InjectionSettings } from '../../src/inject/settings.ts';
 
 /** Image of the agents that {@link injected} adds. */
 export const AGENT_IMAGE = 'example/agent:1';
@@ -30,11 +30,17 @@ export function slimPod(raw: object, isGuarded = true): SlimPod {
 
 /** A raw pod with the agent that injection adds to it. @param trust absent: {@link TRUST} @param feed absent: it has none */
 export function injected(pod: object, trust: InjectedTrust = TRUST, feed?: InjectedFeed): Raw {
+  return injectedWith(pod, { image: AGENT_IMAGE, version: '1', trust, ...(feed === undefined ? {} : { feed }) });
+}
+
+/** A raw pod with an agent whose init container waits for the redirect by the node. */
+export function injectedForNode(pod: object): Raw {
+  return injectedWith(pod, { image: AGENT_IMAGE, version: '1', trust: TRUST, captureMode: 'node' });
+}
+
+function injectedWith(pod: object, settings: InjectionSettings): Raw {
   const raw = pod as Raw;
-  const result = injectPodTemplate(raw, {
-    workload: workloadIdOf(projectPod(raw)),
-    settings: { image: AGENT_IMAGE, version: '1', trust, ...(feed === undefined ? {} : { feed }) },
-  });
+  const result = injectPodTemplate(raw, { workload: workloadIdOf(projectPod(raw)), settings });
   if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
   return result.pod;
 }

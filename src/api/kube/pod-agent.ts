@@ -14,6 +14,7 @@ import {
   AGENT_VOLUMES,
   BUNDLE_DIRECTORY,
   BUNDLE_LEVEL,
+  CAPTURE_COMMANDS,
   FEED_DIRECTORY,
   FOREIGN_ENV,
   FOREIGN_MOUNTS,
@@ -24,6 +25,7 @@ import {
   STATE_DIRECTORY,
   TLS_DIRECTORY,
   TOKEN_DIRECTORY,
+  WAIT_ENV,
 } from './agent-contract.ts';
 import { levelOfVolume } from './bundle-volume.ts';
 import type { WorkloadId } from './keys.ts';
@@ -85,7 +87,7 @@ export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRul
   const level = levelOfVolume(volumes.find(({ name }) => name === AGENT_VOLUMES.bundle) ?? {}, workload);
   if (level === undefined) return { fault: `volume ${AGENT_VOLUMES.bundle} is not that of the injection` };
   const fault =
-    describe(REDIRECT_CONTAINER, faultOfRedirect(redirect, initContainers, rules)) ??
+    describe(REDIRECT_CONTAINER, faultOfRedirect(redirect, { initContainers, capture, rules })) ??
     describe(AGENT_CONTAINER, faultOfAgent(agent, { capture, workload, level, rules })) ??
     faultOfVolumes(volumes);
   if (fault !== undefined) return { fault };
@@ -110,6 +112,8 @@ function trustOf(container: Fields): AgentTrust {
 }
 
 interface RedirectArgs {
+  /** The container waits for the node, and redirects nothing itself. */
+  readonly waits: boolean;
   /** One port of the agent for each captured port, as earlier versions did; undefined: all go to {@link AGENT_CAPTURE_PORT}. */
   readonly maps: readonly { readonly port: number; readonly listen: number }[] | undefined;
   /** The only ports that are captured; empty: all of them. */
@@ -120,7 +124,8 @@ interface RedirectArgs {
 
 /** The arguments exactly as injection writes them, or undefined. */
 function readCapture([command, ...args]: readonly string[]): RedirectArgs | undefined {
-  const flags = command === 'redirect' ? readFlags(args) : undefined;
+  const waits = command === CAPTURE_COMMANDS.node;
+  const flags = waits || command === CAPTURE_COMMANDS.pod ? readFlags(args) : undefined;
   if (flags === undefined) return undefined;
   const portsOf = (wanted: string): readonly number[] => flags.flatMap(({ flag, port }) => (flag === wanted ? [port] : []));
   const excluded = portsOf('--exclude');
@@ -129,8 +134,8 @@ function readCapture([command, ...args]: readonly string[]): RedirectArgs | unde
   const maps = flags.flatMap(({ port, listen }) => (listen === undefined ? [] : [{ port, listen }]));
   const only = portsOf('--only');
   const [all = 0, blocked = 0] = [portsOf('--all').at(-1), portsOf('--blocked').at(-1)];
-  if (all === AGENT_CAPTURE_PORT && blocked === 0 && maps.length === 0) return { maps: undefined, only, excluded: others };
-  if (blocked === AGENT_BLOCKED_PORT && all === 0 && only.length === 0) return { maps, only, excluded: others };
+  if (all === AGENT_CAPTURE_PORT && blocked === 0 && maps.length === 0) return { waits, maps: undefined, only, excluded: others };
+  if (!waits && blocked === AGENT_BLOCKED_PORT && all === 0 && only.length === 0) return { waits, maps, only, excluded: others };
   return undefined;
 }
 
@@ -160,11 +165,17 @@ function portsOfCapture({ maps, only }: RedirectArgs): readonly number[] | undef
   return only.length === 0 ? undefined : ascending(only);
 }
 
-function faultOfRedirect(container: Fields, initContainers: readonly Fields[], rules: AgentRules): string | undefined {
+interface RedirectExpectation {
+  readonly initContainers: readonly Fields[];
+  readonly capture: RedirectArgs;
+  readonly rules: AgentRules;
+}
+
+function faultOfRedirect(container: Fields, { initContainers, capture, rules }: RedirectExpectation): string | undefined {
   const before = initContainers.slice(0, initContainers.indexOf(container));
   const sidecar = before.find(({ restartPolicy }) => restartPolicy === 'Always');
   if (sidecar !== undefined) return `sidecar ${String(sidecar['name'])} starts before it`;
-  return faultOfBoth(container, rules) ?? faultOfEnv(container, { [REDIRECT_ENV]: equals(`${STATE_DIRECTORY}/xtables.lock`) });
+  return faultOfBoth(container, rules) ?? faultOfEnv(container, capture.waits ? WAITING_ENV : REDIRECTING_ENV);
 }
 
 interface AgentExpectation {
@@ -266,6 +277,13 @@ function agentEnv(workload: WorkloadId, level: PodAgent['level']): Readonly<Reco
     [AGENT_ENV.stateDirectory]: equals(STATE_DIRECTORY),
   };
 }
+
+const REDIRECTING_ENV: Readonly<Record<string, EnvCheck>> = { [REDIRECT_ENV]: equals(`${STATE_DIRECTORY}/xtables.lock`) };
+/** Another UID would be that of a pod whose redirect this one does not want. */
+const WAITING_ENV: Readonly<Record<string, EnvCheck>> = {
+  [WAIT_ENV.podUid]: podField('metadata.uid'),
+  [WAIT_ENV.nodeName]: podField('spec.nodeName'),
+};
 
 const SIGNATURE_ENV: ReadonlySet<string> = new Set(Object.keys(signatureEnv({ kind: '', name: '' })));
 

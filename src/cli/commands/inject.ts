@@ -3,6 +3,7 @@
  * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
+import { CAPTURE_MODES, type CaptureMode } from '../../api/kube/agent-contract.ts';
 import { initImageOf } from '../../api/kube/agent-image.ts';
 import { trustDomainsOf } from '../../api/mesh-config.ts';
 import { formatTrustAnchor } from '../../bundle/trust-anchor.ts';
@@ -30,6 +31,7 @@ interface InjectOptions {
   readonly config?: string;
   readonly image?: string;
   readonly initImage?: string;
+  readonly captureMode?: CaptureMode;
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   readonly agentLogLevel?: string;
   readonly agentLogFormat?: string;
@@ -48,6 +50,12 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
     .option('--config <file>', 'controller configuration; its webhook section describes agents')
     .option('--image <image>', `image of the agent (default: the one in the configuration, else ${DEFAULT_AGENT_IMAGE})`)
     .option('--init-image <image>', 'image of the init container (default: that of the agent with the name redirect instead of agent)')
+    .addOption(
+      new Option(
+        '--capture-mode <mode>',
+        'who redirects connections: the init container, or a DaemonSet (default: the configuration, else pod)',
+      ).choices([...CAPTURE_MODES]),
+    )
     .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of both').choices(['Always', 'IfNotPresent', 'Never']))
     .addOption(new Option('--agent-log-level <level>', 'log level of the agent').choices(['debug', 'info', 'warn', 'error']))
     .addOption(new Option('--agent-log-format <format>', 'form of the log lines of the agent').choices(['json', 'text']))
@@ -105,6 +113,7 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
     initImage,
     version: VERSION,
     trust: { anchor: formatTrustAnchor(await readTrustAnchor(options.trustAnchor, context)), floor: 0 },
+    ...(options.captureMode === undefined ? {} : { captureMode: options.captureMode }),
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
     ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
     ...(options.agentLogFormat === undefined ? {} : { logFormat: options.agentLogFormat }),

@@ -213,6 +213,7 @@ mesh:
       'webhook.enabled': 'false',
       'webhook.port': '4321',
       'webhook.tlsMinVersion': 'TLSv1.3',
+      'webhook.captureMode': 'node',
       'webhook.agentImage': 'example/agent:1',
       'webhook.agentImagePullPolicy': 'Never',
       'reports.enabled': 'false',

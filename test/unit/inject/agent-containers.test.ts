@@ -49,6 +49,36 @@ describe('redirectContainer', () => {
   });
 });
 
+describe('redirectContainer that waits for the node', () => {
+  const container = redirectContainer(plan({ settings: { ...plan().settings, captureMode: 'node' } }));
+
+  it('has the arguments of the redirect, and the UID of its pod', () => {
+    const own = redirectContainer(plan())['args'] as readonly string[];
+
+    expect(container['args']).to.deep.equal(['wait', ...own.slice(1)]);
+    expect(environmentOf(container)).to.deep.equal({
+      POD_UID: { fieldRef: { fieldPath: 'metadata.uid' } },
+      NODE_NAME: { fieldRef: { fieldPath: 'spec.nodeName' } },
+    });
+  });
+
+  it('has no right, as the Pod Security level restricted demands, and no ServiceAccount token', () => {
+    expect(container['securityContext']).to.deep.equal({
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: 57_020,
+      runAsNonRoot: true,
+      runAsUser: 57_020,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(rawListOf(container['volumeMounts']).map(({ mountPath }) => mountPath)).to.deep.equal([
+      '/var/run/secrets/kubernetes.io/serviceaccount',
+    ]);
+  });
+});
+
 describe('agentContainer', () => {
   it('receives ports, workload and directories by environment', () => {
     expect(environmentOf(agentContainer(plan()))).to.deep.equal({

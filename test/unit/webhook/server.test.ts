@@ -88,7 +88,8 @@ function setUp(): void {
       port: 0,
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
-        '/mutate': (review) => reviewPod(review, { settings, rootPoliciesFor: () => [], trustFor: () => TRUST }),
+        '/mutate': (review) =>
+          reviewPod(review, { settings, rootPoliciesFor: () => [], trustFor: () => TRUST, namespaceLabelsOf: () => undefined }),
         '/validate': (review) =>
           reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined, whyOverBudget: () => undefined }),
         '/bug': () => {

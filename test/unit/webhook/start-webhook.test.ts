@@ -35,6 +35,7 @@ describe('startWebhook', () => {
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
+        namespaceLabelsOf: () => undefined,
         trustFor: () => TRUST,
         startWorker: startAdmissionWorker,
         isLeader: () => isLeader,

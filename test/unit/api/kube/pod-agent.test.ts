@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import * as names from '../../../../src/api/kube/names.ts';
 import { readPodAgent, repositoryOf } from '../../../../src/api/kube/pod-agent.ts';
 import { type Fields, fieldsOf, itemsOf } from '../../../../src/api/kube/pod-fields.ts';
-import { injected, renderingTwo, TRUST } from '../../../support/guarded-pods.ts';
+import { injected, injectedForNode, renderingTwo, TRUST } from '../../../support/guarded-pods.ts';
 
 const rules = { repositories: ['example/agent', 'example/redirect'] };
 const EXCLUDE = 'sallyport.dev/exclude-inbound-ports';
@@ -54,6 +54,17 @@ function withArgs(spec: Fields, ...args: readonly string[]): Fields {
 
 function redirect(...args: readonly string[]): Fields {
   return withFields('sallyport-init', { args });
+}
+
+const ALL = ['--all', '15006', '--exclude', '15020'];
+
+function waitingWith(entry: Fields): Fields {
+  const spec = fieldsOf(injectedForNode({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } })['spec']);
+  const initContainers = itemsOf(spec['initContainers']).map((container) => ({
+    ...container,
+    env: itemsOf(container['env']).map((one) => (one['name'] === entry['name'] ? entry : one)),
+  }));
+  return { ...spec, initContainers };
 }
 
 const WEB = { kind: 'pod', name: 'web' };
@@ -155,6 +166,15 @@ describe('readPodAgent: guarded pods', () => {
       ports: [8080],
       opensOthers: true,
       excluded: [],
+      level: 2,
+    });
+  });
+
+  it('accepts an init container that waits for the redirect by the node', () => {
+    const pod = { metadata: { name: 'web', annotations: { [EXCLUDE]: '9090' } }, spec: { containers: [{ name: 'app' }] } };
+    expect(readPodAgent(fieldsOf(injectedForNode(pod)['spec']), WEB, rules).agent).to.deep.equal({
+      ports: undefined,
+      excluded: [9090],
       level: 2,
     });
   });
@@ -275,6 +295,13 @@ describe('readPodAgent: pods that are not guarded', () => {
       'volume sallyport-state',
     ],
     ['a redirect that is another command', redirect('version'), 'args'],
+    ['an init container that waits for another pod', waitingWith({ name: 'POD_UID', value: 'u1' }), 'POD_UID'],
+    ['an init container that waits with the settings of one that redirects', redirect('wait', ...ALL), 'XTABLES_LOCKFILE'],
+    [
+      'an init container that waits for the redirect of earlier versions',
+      redirect('wait', '--exclude', '15020', '--blocked', '15099'),
+      'args',
+    ],
     ['a redirect without the blocked port', redirect('redirect', '--map', '8080:15101', '--exclude', '15020'), 'args'],
     [
       'a redirect that leaves IPv6 out',
