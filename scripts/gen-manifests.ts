@@ -51,6 +51,14 @@ function monitors(helm: string): string {
   return `# Written by scripts/gen-manifests.ts from charts/sallyport.\n${own.map((text) => text.replace(/^---\n/, '').trim()).join('\n---\n')}\n`;
 }
 
+/** The DaemonSet that redirects connections, with its namespace and its rights. */
+function nodeCapture(helm: string): string {
+  const own = render(helm, '--set', 'capture.mode=node')
+    .split('\n---\n')
+    .filter((text) => text.includes('app.kubernetes.io/component: node'));
+  return `# Written by scripts/gen-manifests.ts from charts/sallyport.\n${own.map((text) => text.replace(/^---\n/, '').trim()).join('\n---\n')}\n`;
+}
+
 function current(name: string): string | undefined {
   const url = new URL(name, folder);
   return existsSync(url) ? readFileSync(url, 'utf8') : undefined;
@@ -65,6 +73,7 @@ const generated = [
     ? [
         { name: 'install.yaml', text: `${HEAD}${render(helm)}` },
         { name: 'components/monitoring/monitors.yaml', text: monitors(helm) },
+        { name: 'components/node-capture/node.yaml', text: nodeCapture(helm) },
       ]
     : []),
 ];

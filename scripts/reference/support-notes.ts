@@ -36,6 +36,13 @@ export const VERSION_ROWS: readonly (readonly [string, string, string, string])[
   ],
 ];
 
+/** Pod Security levels: whether pods with agents run there in each mode of the capture. */
+export const POD_SECURITY_ROWS: readonly (readonly [string, string, string])[] = [
+  ['`privileged`', 'yes', 'yes'],
+  ['`baseline`', 'no, refused by the webhook', 'yes'],
+  ['`restricted`', 'no, refused by the webhook', 'yes, if the application complies; `test/e2e/restricted.test.ts`'],
+];
+
 export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>> = {
   'selector.matchLabels': same(),
   'targetRef.group': gateway(),

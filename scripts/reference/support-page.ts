@@ -14,6 +14,7 @@ import { code, GENERATED, markdownTable } from './markdown.ts';
 import {
   AUTHORIZATION_POLICY_NOTES,
   CONDITION_NOTES,
+  POD_SECURITY_ROWS,
   REQUEST_AUTHENTICATION_NOTES,
   type SupportNote,
   VERSION_ROWS,
@@ -75,6 +76,9 @@ export function supportPage(): string {
     `Kubernetes ${KUBERNETES.lowest.minor} to ${KUBERNETES.highest.minor}. The first serves ValidatingAdmissionPolicies as v1, without which Helm refuses the chart. All suites run on\n`,
     `${KUBERNETES.highest.version}; on ${KUBERNETES.lowest.version}, each run of \`npm test\` installs, upgrades and uninstalls the chart, and covers the CRDs, the admission policies\n`,
     `and a published bundle. \`SALLYPORT_KUBERNETES=${KUBERNETES.lowest.minor} npm test -- integration\` runs the whole integration suite on it.\n`,
+    '\n## Pod Security levels\n\n',
+    'Levels of namespaces in which pods with agents run, by the chart value `capture.mode`; see [restricted namespaces](../tasks/restricted-namespaces.md).\n\n',
+    markdownTable(['level', '`capture.mode: pod`', '`capture.mode: node`'], POD_SECURITY_ROWS),
     '\n## RequestAuthentication\n\n',
     markdownTable(
       ['field', 'support', 'recorded use', 'notes'],

@@ -102,6 +102,7 @@ const CLUSTER_SCOPED = [
   'ClusterRole',
   'ClusterRoleBinding',
   'MutatingWebhookConfiguration',
+  'Namespace',
   'ValidatingAdmissionPolicy',
   'ValidatingAdmissionPolicyBinding',
   'ValidatingWebhookConfiguration',
@@ -159,7 +160,10 @@ describe('the chart: its objects', function () {
         for (const { kind, metadata } of objects) {
           if (kind.startsWith('Role') && watched.includes(metadata.namespace ?? ''))
             expect(metadata.name).to.equal('sallyport.sallyport-system');
-          else expect(metadata.namespace, kind).to.equal(CLUSTER_SCOPED.includes(kind) ? undefined : 'sallyport-system');
+          else if (!CLUSTER_SCOPED.includes(kind)) {
+            const isOfNode = metadata.labels?.['app.kubernetes.io/component'] === 'node';
+            expect(metadata.namespace, kind).to.equal(isOfNode ? 'sallyport-node' : 'sallyport-system');
+          } else expect(metadata.namespace, kind).to.equal(undefined);
           expect(metadata.labels, kind).to.include({ 'app.kubernetes.io/part-of': 'sallyport' });
         }
       });

@@ -12,6 +12,22 @@ app.kubernetes.io/component: controller
 
 {{- define "sallyport.labels" -}}
 {{ include "sallyport.selectorLabels" . }}
+{{ include "sallyport.commonLabels" . }}
+{{- end -}}
+
+{{/* Of the DaemonSet that redirects connections. The message of a pod that waits for it names the component. */}}
+{{- define "sallyport.nodeSelectorLabels" -}}
+app.kubernetes.io/name: {{ default "sallyport" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: node
+{{- end -}}
+
+{{- define "sallyport.nodeLabels" -}}
+{{ include "sallyport.nodeSelectorLabels" . }}
+{{ include "sallyport.commonLabels" . }}
+{{- end -}}
+
+{{- define "sallyport.commonLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: sallyport
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -76,6 +92,12 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and (include "sallyport.webhookEnabled" .) (not (include "sallyport.foreignCertificate" .)) -}}
 {{- fail "with watchNamespaces, the controller may not set the caBundle of its webhooks: set webhook.certManager.enabled, or webhook.certificate.secretName and webhook.certificate.caBundle, or disable webhook.injection and webhook.validation" -}}
 {{- end -}}
+{{- end -}}
+{{- if and (eq .Values.capture.mode "node") .Values.watchNamespaces -}}
+{{- fail "capture.mode: node needs a DaemonSet that watches the pods of its node in all namespaces; remove watchNamespaces, or set capture.mode to pod" -}}
+{{- end -}}
+{{- if and (eq .Values.capture.mode "node") (eq .Values.capture.node.namespace .Release.Namespace) -}}
+{{- fail "capture.node.namespace must not be the namespace of the release, which needs no privileged pods" -}}
 {{- end -}}
 {{- if and .Values.feed.enabled (not .Values.webhook.injection.enabled) -}}
 {{- fail "feed.enabled needs webhook.injection.enabled: injection tells agents where the feed is" -}}
@@ -241,6 +263,7 @@ webhook:
   {{- end }}
   privilegedContainers: {{ .Values.agent.privilegedContainers }}
   istioPods: {{ .Values.agent.istioPods }}
+  captureMode: {{ .Values.capture.mode }}
   {{- with .Values.agent.annotationBounds }}
   annotationBounds:
     {{- toYaml . | nindent 4 }}
