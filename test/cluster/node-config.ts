@@ -18,6 +18,11 @@ export function containerdSocket(state: string): string {
   return join(state, 'containerd', 'containerd.sock');
 }
 
+/** Where containerd mounts the network namespaces of pods: below its state directory, so that nothing of a node is in /run. */
+export function netnsDirectory(state: string): string {
+  return join(state, 'containerd', 'state', 'io.containerd.grpc.v1.cri', 'netns');
+}
+
 /** Writes containerd's and CNI's configuration. @returns path of containerd's */
 export function writeContainerdConfig(state: string): string {
   const dir = join(state, 'containerd');

@@ -11,7 +11,7 @@ import { binaryDirs, binaryPath, build } from './build.ts';
 import { openAuthority, writeKubeconfig } from './certificates.ts';
 import type { BroughtUp, ControlPlane } from './control-plane.ts';
 import { bringUp, kubeconfigAs } from './control-plane.ts';
-import { containerdSocket, nodeName, writeContainerdConfig, writeKubeletConfig, writeProxyConfig } from './node-config.ts';
+import { containerdSocket, netnsDirectory, nodeName, writeContainerdConfig, writeKubeletConfig, writeProxyConfig } from './node-config.ts';
 import { buildNodeImages } from './node-images.ts';
 import { installPackages } from './prerequisites.ts';
 import type { Running } from './process.ts';
@@ -44,6 +44,8 @@ export interface TestNode extends ControlPlane {
   readonly path: string;
   /** Name of the node object. */
   readonly nodeName: string;
+  /** Where the network namespaces of its pods are mounted. */
+  readonly netnsDirectory: string;
   /** Imports a docker-archive or OCI tar; pods then name the image with `imagePullPolicy: Never`. Replaces an image of the same name. */
   readonly importImage: (tar: string) => Promise<void>;
 }
@@ -135,11 +137,12 @@ async function bringUpNode(state: string, options: NodeOptions, signal?: AbortSi
   return { ...toolsOf(state), ...rest };
 }
 
-function toolsOf(state: string): Pick<TestNode, 'helmPath' | 'path' | 'nodeName' | 'importImage'> {
+function toolsOf(state: string): Pick<TestNode, 'helmPath' | 'path' | 'nodeName' | 'netnsDirectory' | 'importImage'> {
   return {
     helmPath: binaryPath('helm'),
     path: [...binaryDirs('e2e'), process.env['PATH'] ?? ''].join(':'),
     nodeName,
+    netnsDirectory: netnsDirectory(state),
     importImage: (tar) => importImage(state, tar),
   };
 }
@@ -150,7 +153,15 @@ function prepareHost(state: string): void {
   ip('link', 'add', network.nodeBridge, 'type', 'bridge');
   ip('addr', 'add', `${network.nodeIp}/32`, 'dev', network.nodeBridge);
   ip('link', 'set', network.nodeBridge, 'up');
+  shareNamespaces(netnsDirectory(state));
   setSysctls(state, { 'net.ipv4.ip_forward': 1, 'fs.inotify.max_user_instances': 1024, 'net.bridge.bridge-nf-call-iptables': 1 });
+}
+
+/** As systemd does with /run: a container with this directory sees what is mounted there later. */
+function shareNamespaces(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  execFileSync('mount', ['--bind', directory, directory]);
+  execFileSync('mount', ['--make-shared', directory]);
 }
 
 function startContainerd(state: string, outlive: boolean): Running {
