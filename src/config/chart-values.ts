@@ -17,6 +17,7 @@ import {
 } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { withIstioMesh } from './istio-mesh.ts';
+import { keyServers } from './key-servers.ts';
 import { internalSources } from './key-sources.ts';
 import {
   affinity,
@@ -146,6 +147,7 @@ const controller = {
       string.regex(/^(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)?$/),
       "ConfigMap in the release's namespace whose key `ca.crt` holds certificate authorities for https, in addition to those of Node.js",
     ),
+    servers: keyServers.meta({ description: `${DESCRIPTIONS.jwksServers}. Changes need no restart` }),
   }),
   replicaCount: value(z.int().min(0).max(100), 'Number of controllers; one leads, all of them serve the webhook'),
   logLevel: value(logLevel, `${DESCRIPTIONS.logLevel}; a change needs no restart`),

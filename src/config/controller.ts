@@ -5,6 +5,7 @@
 
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
+import type { KeyServer } from '../api/key-servers.ts';
 import { CAPTURE_MODES, type CaptureMode, type InjectedTraces } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
@@ -27,6 +28,7 @@ import {
 } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh, isIstioMeshKey } from './istio-mesh.ts';
+import { keyServers } from './key-servers.ts';
 import { internalSources } from './key-sources.ts';
 import { durationSchema, ipBlockSchema, MESH_KEYS, meshSchema } from './mesh.ts';
 import { IMAGE_REPOSITORY, MAX_WATCHED_NAMESPACES, NAMESPACE_NAME } from './patterns.ts';
@@ -56,6 +58,7 @@ export interface ControllerConfig {
     readonly internalCidrs: readonly string[];
     readonly internalSources: readonly { readonly cidrs: readonly string[]; readonly namespaces?: readonly string[] }[];
     readonly caFile?: string;
+    readonly servers: readonly KeyServer[];
   };
   readonly webhook: {
     readonly enabled: boolean;
@@ -190,6 +193,7 @@ const configObject = z.strictObject({
         .min(1)
         .exactOptional()
         .meta({ description: 'PEM file with certificate authorities for https, in addition to those of Node.js' }),
+      servers: keyServers.default([]),
     })
     .prefault({}),
   webhook: z

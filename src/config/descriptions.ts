@@ -20,6 +20,18 @@ export const DESCRIPTIONS = {
     'Addresses inside the cluster from which keys may be fetched, for policies of which namespaces; the default allows all to all namespaces, an empty array none. Public addresses are not affected',
   jwksInternalSourceCidrs: 'Address ranges inside the cluster',
   jwksInternalSourceNamespaces: 'Namespaces whose policies may name these addresses; absent: all namespaces',
+  jwksServers:
+    'How keys are fetched from single servers, at most 32; the entry with the longest matching URL counts. Credentials are references to Secrets, which are read again when they change',
+  jwksServerUrl:
+    'Everything below this http(s) URL: the same scheme, host and port, and its path or one below it. Policies of all namespaces may name such URLs',
+  jwksServerCaBundle: 'Certificate authorities in PEM that may sign the certificate of the server, in place of all others',
+  jwksServerCaBundleFrom: 'The same from a key of a Secret (`secretKeyRef`) or ConfigMap (`configMapKeyRef`), in place of `caBundle`',
+  jwksServerProxy: 'Forward proxy, e.g. `http://proxy.example:3128`; absent: as the environment says',
+  jwksServerProxyFrom: 'The same from a key of a Secret, with credentials (`http://user:password@proxy.example:3128`), in place of `proxy`',
+  jwksServerTimeout: 'Deadline of a fetch, `100ms` to `30s`; absent: the timeout of the JWT rule',
+  jwksServerHeaders: 'Additional request headers, at most 8, over https only; they are not sent after a redirect to another server',
+  jwksServerHeaderName: 'Name of the header',
+  jwksServerHeaderValue: 'Its value, a key of a Secret (`secretKeyRef`)',
   kubeApiQps: 'Average limit of requests per second to the API server',
   kubeApiBurst: 'Number of requests to the API server that may exceed the limit after a pause',
   webhookPort: 'Port on which the controller serves admission webhooks to the API server',

@@ -1,7 +1,8 @@
 /*
- * Follows the mounted configuration file. Mesh settings, level and form of log lines take effect when they change; a change of any
- * other setting is logged as needing a restart. An invalid file changes nothing.
+ * Follows the mounted configuration file. Mesh settings, settings of key servers, level and form of log lines take effect when they change; a
+ * change of any other setting is logged as needing a restart. An invalid file changes nothing.
  */
+import type { KeyServer } from '../api/key-servers.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -28,13 +29,17 @@ export interface Reload {
   readonly needsRestart: boolean;
 }
 
-/** The current mesh settings. */
+/** One setting that takes effect when it changes. */
+interface LiveSetting<T> {
+  readonly current: () => T;
+  /** @returns a function that ends the subscription */
+  readonly subscribe: (listener: () => void) => () => void;
+}
+
+/** The current settings of those that take effect when they change. */
 export interface ConfigFollower {
-  readonly mesh: {
-    readonly current: () => MeshConfig;
-    /** @returns a function that ends the subscription */
-    readonly subscribe: (listener: () => void) => () => void;
-  };
+  readonly mesh: LiveSetting<MeshConfig>;
+  readonly keyServers: LiveSetting<readonly KeyServer[]>;
   /** The current settings of log lines. */
   readonly log: () => Pick<ControllerConfig, 'logLevel' | 'logFormat'>;
   /** Stops polling. */
@@ -43,7 +48,7 @@ export interface ConfigFollower {
 
 /** Starts polling immediately. */
 export function followConfig(options: FollowOptions): ConfigFollower {
-  const listeners = new Set<() => void>();
+  const listeners = { mesh: new Set<() => void>(), keyServers: new Set<() => void>() };
   let current = options.first;
   let lastError = '';
   const poll = async (read: () => Promise<ControllerConfig>): Promise<void> => {
@@ -58,7 +63,8 @@ export function followConfig(options: FollowOptions): ConfigFollower {
       const needsRestart = !same(withLiveSettings(options.first, next), next);
       options.onReload?.('success', { error: '', needsRestart });
       options.logger.info({ needsRestart }, 'configuration changed');
-      if (!same(before.mesh, next.mesh)) for (const listener of listeners) listener();
+      if (!same(before.mesh, next.mesh)) for (const listener of listeners.mesh) listener();
+      if (!same(before.jwks.servers, next.jwks.servers)) for (const listener of listeners.keyServers) listener();
     } catch (error) {
       const message = error instanceof RefusedError ? error.message : String(error);
       if (message === lastError) return;
@@ -82,15 +88,20 @@ export function followConfig(options: FollowOptions): ConfigFollower {
   timer?.unref();
 
   return {
-    mesh: {
-      current: () => current.mesh,
-      subscribe: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    },
+    mesh: liveSetting(listeners.mesh, () => current.mesh),
+    keyServers: liveSetting(listeners.keyServers, () => current.jwks.servers),
     log: () => current,
     stop: () => clearInterval(timer),
+  };
+}
+
+function liveSetting<T>(listeners: Set<() => void>, current: () => T): LiveSetting<T> {
+  return {
+    current,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
   };
 }
 
@@ -101,8 +112,8 @@ function refuseOtherRoot(first: ControllerConfig, { mesh }: ControllerConfig): v
 }
 
 /** `config` with those settings of `next` that take effect without a restart. */
-function withLiveSettings(config: ControllerConfig, { mesh, logLevel, logFormat }: ControllerConfig): ControllerConfig {
-  return { ...config, mesh, logLevel, logFormat };
+function withLiveSettings(config: ControllerConfig, { mesh, logLevel, logFormat, jwks }: ControllerConfig): ControllerConfig {
+  return { ...config, mesh, logLevel, logFormat, jwks: { ...config.jwks, servers: jwks.servers } };
 }
 
 function same(one: unknown, other: unknown): boolean {

@@ -37,3 +37,15 @@ export const HEADER_NAME: RegExp = /^[-!#$%&'*+.^_`|~0-9A-Za-z]+$/;
 
 /** A pattern of header names: anything but a lone `*`, which means nothing there. */
 export const HEADER_PATTERN: RegExp = /^(?:[^*]|[\s\S]{2,})$/;
+
+/** An http(s) URL without credentials, query and fragment. */
+export const KEY_SERVER_URL: RegExp = /^https?:\/\/[^\s/?#@\\]+(?:\/[^\s?#\\]*)?$/;
+
+/** The URL of an HTTP proxy without credentials and path. */
+export const PROXY_URL: RegExp = /^https?:\/\/[^\s/?#@\\]+\/?$/;
+
+/** The name of a Secret or a ConfigMap. */
+export const SUBDOMAIN: RegExp = /^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/;
+
+/** A key of the data of a Secret or a ConfigMap. */
+export const OBJECT_KEY: RegExp = /^[-._a-zA-Z0-9]+$/;

@@ -36,8 +36,7 @@ export function createConfigEvents({ regarding, uidOf, recorder, clock = systemC
     });
   };
   const reject = (error: string): void => {
-    const note = `${error}; the last good configuration stays active`;
-    record({ type: 'Warning', reason: CONFIG_REJECTED, note });
+    record({ type: 'Warning', reason: CONFIG_REJECTED, note: error });
     cancel = clock.after(REPEAT_MS, () => reject(error));
   };
   return {
@@ -48,7 +47,7 @@ export function createConfigEvents({ regarding, uidOf, recorder, clock = systemC
         return;
       }
       const note = needsRestart
-        ? 'Settings below mesh, logLevel and logFormat are active; others need a restart'
+        ? 'Settings below mesh, jwks.servers, logLevel and logFormat are active; others need a restart'
         : 'The configuration is active';
       record({ type: 'Normal', reason: CONFIG_ACCEPTED, note });
     },

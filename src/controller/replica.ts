@@ -28,6 +28,7 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createInformers, type Informer } from './informers.ts';
 import { recallLastGood } from './keep-last-good.ts';
+import type { KeyServers } from './key-servers.ts';
 import { wantKeys } from './pipeline.ts';
 import { createTrustedPods, type TrustedPods } from './trusted-pods.ts';
 
@@ -44,7 +45,12 @@ export interface ReplicaOptions {
   readonly mesh: MeshSource;
   readonly metrics: ControllerMetrics;
   readonly logger: Logger;
-  readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
+  readonly jwks: {
+    readonly limits: FetchLimits;
+    readonly refreshMs: number;
+    /** Whose settings `limits` has; absent: none. */
+    readonly servers?: KeyServers;
+  };
   /** Namespace of the controller, which holds the signing keys. */
   readonly namespace: string;
   /** Age at which a signing key is replaced, and time between two reads of the keys, in milliseconds; absent: the defaults of the key ring. */
@@ -138,20 +144,34 @@ export function createReplica(options: ReplicaOptions): Replica {
       await keyRing.refresh(signal);
       await recallLastGood({ store: lastGoodStore, clusterState, clock, logger }, signal);
       const unsubscribes = [wantKeys(clusterState, jwksCache), mesh.subscribe(clusterState.decideVersions)];
-      await Promise.all([...informers.map(({ reflector }) => reflector.run(signal)), jwksCache.run(signal), keyRing.run(signal)]);
+      await Promise.all([
+        ...informers.map(({ reflector }) => reflector.run(signal)),
+        runKeyCache(jwksCache, options.jwks.servers, signal),
+        keyRing.run(signal),
+      ]);
       for (const unsubscribe of unsubscribes) unsubscribe();
     },
   };
 }
 
 function createKeyCache({ jwks, clock, random, logger, metrics }: ReplicaOptions & Pick<Replica, 'clock' | 'random'>): JwksCache {
+  const { limits, refreshMs } = jwks;
   return createJwksCache({
-    ...jwks,
+    limits,
+    refreshMs,
     clock,
     random,
     logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
+}
+
+/** Fetches begin when settings of servers are complete. */
+async function runKeyCache(cache: JwksCache, servers: KeyServers | undefined, signal: AbortSignal): Promise<void> {
+  const running = servers?.run(signal);
+  await servers?.whenRead(signal);
+  servers?.subscribe(cache.refetchAll);
+  await Promise.all([cache.run(signal), running]);
 }
 
 function namespacesOf({ client, mesh, logger, watchNamespaces }: ReplicaOptions): WatchedNamespaces | undefined {

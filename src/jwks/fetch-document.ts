@@ -11,6 +11,7 @@ import type { AddressGuard, AddressGuards } from './address-guard.ts';
 import { displayUrl, FetchFailure, type FetchTrail } from './fetch-failure.ts';
 import { type ForwardProxies, ProxyFailure, sendByProxy } from './forward-proxy.ts';
 import { type HostAddress, type ResolveHost, resolveBySystem } from './resolve-host.ts';
+import type { ServerOf, ServerSettings } from './server-settings.ts';
 import { hostOf } from './url-parts.ts';
 
 /** Content codings that are asked for. */
@@ -35,6 +36,8 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+const ADVICE = 'name its authority in jwks.caFile (chart: jwks.caConfigMap) or jwks.servers';
+
 /** The limits of all fetches. */
 export interface FetchLimits {
   /** Which addresses policies of a namespace may name. */
@@ -48,6 +51,8 @@ export interface FetchLimits {
   readonly resolveHost?: ResolveHost;
   /** Absent: every URL is fetched directly. */
   readonly proxyOf?: ForwardProxies;
+  /** Settings of single servers; absent: none has any. */
+  readonly serverOf?: ServerOf;
 }
 
 /** One fetch of a source, which may take several requests. */
@@ -77,13 +82,17 @@ export interface FetchedDocument {
 export async function fetchDocument(url: string, context: FetchContext): Promise<FetchedDocument> {
   const { limits } = context;
   let target = parseTarget(url, undefined, context);
+  // What another server names must not be requested with the credentials of the first one, also not back there.
+  let isFirstServer = true;
   for (let hop = 0; hop <= limits.maxRedirects; hop += 1) {
-    const response = await send(target, context);
+    const response = await send(target, { context, isFirstServer });
     const status = response.statusCode ?? 0;
     const location = response.headers.location;
     if (status >= 300 && status < 400 && location !== undefined) {
       response.destroy();
-      target = parseTarget(location, target, context);
+      const next = parseTarget(location, target, context);
+      isFirstServer &&= next.origin === target.origin;
+      target = next;
       continue;
     }
     if (status < 200 || status > 299) {
@@ -105,13 +114,24 @@ function parseTarget(url: string, base: URL | undefined, context: FetchContext):
   return parsed;
 }
 
-async function send(target: URL, context: FetchContext): Promise<IncomingMessage> {
+interface SendOptions {
+  readonly context: FetchContext;
+  /** No redirect has led to another server yet. */
+  readonly isFirstServer: boolean;
+}
+
+async function send(target: URL, { context, isFirstServer }: SendOptions): Promise<IncomingMessage> {
   const { limits, guard, signal } = context;
-  const tls = { minVersion: 'TLSv1.2', ...(limits.trustedCa === undefined ? {} : { ca: [...limits.trustedCa] }) } as const;
-  const proxy = limits.proxyOf?.(target);
+  const server = limits.serverOf?.(target);
+  const headers = headersFor(target, server, { context, isFirstServer });
+  const authorities = server?.authorities ?? limits.trustedCa;
+  const tls = { minVersion: 'TLSv1.2', ...(authorities === undefined ? {} : { ca: [...authorities] }) } as const;
+  const proxy = server?.proxy ?? limits.proxyOf?.(target);
   if (proxy !== undefined) {
     await checkBehindProxy(target, context);
-    return await sendByProxy(proxy, target, { headers: HEADERS, signal, tls }).catch((error: unknown) => {
+    // Authorities of a server are not those of the proxy in front of it.
+    const proxyTls = { minVersion: 'TLSv1.2', ...(limits.trustedCa === undefined ? {} : { ca: [...limits.trustedCa] }) } as const;
+    return await sendByProxy(proxy, target, { headers, signal, tls, proxyTls }).catch((error: unknown) => {
       throw asFailure(target, error, context);
     });
   }
@@ -123,7 +143,7 @@ async function send(target: URL, context: FetchContext): Promise<IncomingMessage
       lookup: lookupIn(addresses),
       signal,
       maxHeaderSize: MAX_HEADER_BYTES,
-      headers: HEADERS,
+      headers,
     };
     const request =
       target.protocol === 'https:' ? httpsRequest(target, { ...options, ...tls }, resolve) : httpRequest(target, options, resolve);
@@ -136,6 +156,16 @@ async function send(target: URL, context: FetchContext): Promise<IncomingMessage
     });
     request.end();
   });
+}
+
+/** The headers of a request, those of the operator's settings among them. */
+function headersFor(target: URL, server: ServerSettings | undefined, { context, isFirstServer }: SendOptions): Record<string, string> {
+  if (server === undefined) return HEADERS;
+  if (server.isBroken) throw failure(target, context, 'is not fetched: its settings in jwks.servers cannot be used');
+  if (!isFirstServer || target.protocol !== 'https:' || Object.keys(server.headers).length === 0) return HEADERS;
+  // Otherwise the author of a policy could learn what the server says to the operator's credentials.
+  context.trail.hide();
+  return { ...HEADERS, ...server.headers };
 }
 
 /** The addresses of a URL's host that may be dialled; at least one. They are dialled as found here: a second lookup could differ. */
@@ -253,12 +283,11 @@ function asFailure(target: URL, error: unknown, context: FetchContext): FetchFai
     return failure(target, context, 'did not respond in time');
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'invalid response';
   // The message of Node.js advises one of its command-line flags.
-  if (UNTRUSTED.has(code))
-    return failure(
-      target,
-      context,
-      `has a certificate that is not trusted (${code}): name its authority in jwks.caFile (chart: jwks.caConfigMap)`,
-    );
+  if (UNTRUSTED.has(code)) {
+    const hasOwn = context.limits.serverOf?.(target)?.authorities !== undefined;
+    const advice = hasOwn ? 'its caBundle in jwks.servers does not name its authority' : ADVICE;
+    return failure(target, context, `has a certificate that is not trusted (${code}): ${advice}`);
+  }
   return failure(target, context, `cannot be fetched (${code})`, error);
 }
 

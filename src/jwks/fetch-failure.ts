@@ -27,15 +27,21 @@ export class FetchTrail {
   readonly url: string;
   readonly #guard: AddressGuard;
   #isPublic = true;
+  #isHidden = false;
 
   constructor(url: string, guard: AddressGuard) {
     this.url = url;
     this.#guard = guard;
   }
 
-  /** Whether every address so far is public. */
+  /** Whether every address so far is public, and no credentials of the operator have been used. */
   get isPublic(): boolean {
-    return this.#isPublic || this.#guard.isLocal;
+    return (this.#isPublic && !this.#isHidden) || this.#guard.isLocal;
+  }
+
+  /** From now on nothing that is found may be reported. */
+  hide(): void {
+    this.#isHidden = true;
   }
 
   /** Adds a host. Until its addresses are known it counts as internal: whether a name exists inside the cluster must not be reported either. */

@@ -84,7 +84,10 @@ function exclusionOf(entry: string): (host: string, port: string) => boolean {
 export interface ProxiedRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** For the server. */
   readonly tls: Pick<ConnectionOptions, 'ca' | 'minVersion'>;
+  /** For a proxy that speaks TLS itself. */
+  readonly proxyTls: Pick<ConnectionOptions, 'ca' | 'minVersion'>;
 }
 
 /**
@@ -95,9 +98,9 @@ export async function sendByProxy(proxy: URL, target: URL, options: ProxiedReque
   return target.protocol === 'https:' ? await sendByTunnel(proxy, target, options) : await sendAbsolute(proxy, target, options);
 }
 
-function sendAbsolute(proxy: URL, target: URL, { headers, signal, tls }: ProxiedRequest): Promise<IncomingMessage> {
+function sendAbsolute(proxy: URL, target: URL, { headers, signal, proxyTls }: ProxiedRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = toProxy(proxy, tls, {
+    const request = toProxy(proxy, proxyTls, {
       path: `${target.protocol}//${target.host}${target.pathname}${target.search}`,
       headers: { ...headers, host: target.host, ...credentialsOf(target, 'authorization'), ...credentialsOf(proxy, 'proxy-authorization') },
       signal,
@@ -135,10 +138,10 @@ async function sendByTunnel(proxy: URL, target: URL, options: ProxiedRequest): P
   });
 }
 
-function openTunnel(proxy: URL, target: URL, { signal, tls }: ProxiedRequest): Promise<Socket> {
+function openTunnel(proxy: URL, target: URL, { signal, proxyTls }: ProxiedRequest): Promise<Socket> {
   const authority = `${target.hostname}:${portOf(target)}`;
   return new Promise((resolve, reject) => {
-    const request = toProxy(proxy, tls, {
+    const request = toProxy(proxy, proxyTls, {
       method: 'CONNECT',
       path: authority,
       headers: { host: authority, ...credentialsOf(proxy, 'proxy-authorization') },

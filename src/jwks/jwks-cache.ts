@@ -71,6 +71,8 @@ export interface JwksCache {
    * Undefined: the rule has none.
    */
   readonly seek: (rule: JwtRule, namespace: string, kid: string) => SeekResult | undefined;
+  /** Fetches every source soon, because how keys are fetched has changed; what is in progress is repeated. */
+  readonly refetchAll: () => void;
   /** Calls `listener` for every change. Returns a function that ends this. */
   readonly subscribe: (listener: (change: KeysChange) => void) => () => void;
   /** The age of the keys of every source. */
@@ -113,6 +115,9 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
     seek: (rule, namespace, kid) => {
       const cached = sources.find(rule, namespace);
       return cached === undefined ? undefined : refresher.seek(cached, kid);
+    },
+    refetchAll: () => {
+      for (const cached of sources.all()) refresher.seek(cached, '');
     },
     subscribe: (listener) => {
       listeners.add(listener);

@@ -137,7 +137,7 @@ export class Refresher {
   async #refresh(cached: CachedSource, gaveWay: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const startedMs = clock.nowMs();
-    const timeoutMs = timeoutOf(cached);
+    const timeoutMs = timeoutOf(cached, this.#options.limits);
     cached.isFetching = true;
     if (cached.sought !== undefined) Object.assign(cached, { sought: undefined, soughtAtMs: startedMs });
     try {
@@ -221,7 +221,10 @@ function hasKey(keySet: KeySet | undefined, kid: string): boolean {
   return known.has(kid) || known.has(kidHash(''));
 }
 
-function timeoutOf({ wantedBy }: CachedSource): number {
+function timeoutOf({ source, wantedBy }: CachedSource, { serverOf }: FetchLimits): number {
+  const target = URL.parse(source.url);
+  const own = target === null ? undefined : serverOf?.(target)?.timeoutMs;
+  if (own !== undefined) return Math.min(own, MAX_TIMEOUT_MS);
   const longest = [...wantedBy.values()].reduce((most, { timeoutMs }) => Math.max(most, timeoutMs), 1);
   return Math.min(longest, MAX_TIMEOUT_MS);
 }

@@ -14,7 +14,9 @@ import type { Recorder } from '../cluster/recorder.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig, namespacesToWatch } from '../config/controller.ts';
 import { type FollowOptions, followConfig } from '../config/follow-config.ts';
 import { agentRulesOf, injectionConfigOf } from '../config/injection.ts';
+import { createReloadReports } from '../config/reload-reports.ts';
 import { type ConfigEvents, createConfigEvents } from '../controller/config-events.ts';
+import { createKeyServers, type KeyServers } from '../controller/key-servers.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { createPodTokens } from '../feed-server/pod-tokens.ts';
@@ -50,17 +52,27 @@ async function main(signal: AbortSignal): Promise<void> {
   const metrics = createControllerMetrics({ version: packageJson.version, lease: config.leaderElection.name });
   const client = connect(config, metrics);
   const reloads = new Set<NonNullable<FollowOptions['onReload']>>([metrics.onConfigReload]);
+  const reports = createReloadReports((result, reload) => {
+    for (const onReload of reloads) onReload(result, reload);
+  });
   const follower = followConfig({
     first: config,
     read: file === undefined ? undefined : readConfig,
     logger,
-    onReload: (result, reload) => {
-      for (const onReload of reloads) onReload(result, reload);
-    },
+    onReload: reports.onReload,
   });
   log = follower.log;
   try {
-    await serve({ config, logger, metrics, client, mesh: follower.mesh, reloads }, signal);
+    const keyServers = createKeyServers({
+      client,
+      namespace: config.namespace,
+      source: follower.keyServers,
+      clock: systemClock,
+      random: Math.random,
+      logger,
+      onProblems: reports.onProblems,
+    });
+    await serve({ config, logger, metrics, client, mesh: follower.mesh, keyServers, reloads }, signal);
   } finally {
     follower.stop();
     await client.close();
@@ -76,11 +88,12 @@ interface Running {
 }
 
 interface Serving extends Running {
+  readonly keyServers: KeyServers;
   /** Called with each reload of the configuration. */
   readonly reloads: Set<NonNullable<FollowOptions['onReload']>>;
 }
 
-async function serve({ config, logger, metrics, client, mesh, reloads }: Serving, signal: AbortSignal): Promise<void> {
+async function serve({ config, logger, metrics, client, mesh, keyServers, reloads }: Serving, signal: AbortSignal): Promise<void> {
   const identity = `${config.identity}_${randomUUID().slice(0, 8)}`;
   const agents = config.feed.enabled ? createAgentReports(systemClock) : undefined;
   const watchNamespaces = namespacesToWatch(config);
@@ -96,7 +109,11 @@ async function serve({ config, logger, metrics, client, mesh, reloads }: Serving
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
     reports: config.reports.enabled,
-    jwks: { refreshMs: config.jwks.refreshMs, limits: await readFetchLimits(config.jwks) },
+    jwks: {
+      refreshMs: config.jwks.refreshMs,
+      limits: { ...(await readFetchLimits(config.jwks)), serverOf: keyServers.serverOf },
+      servers: keyServers,
+    },
     agentRules: agentRulesOf(config.webhook),
     ...(agents === undefined ? {} : { agents }),
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),

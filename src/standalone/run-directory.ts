@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KeyServer } from '../api/key-servers.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { parseTrustAnchor } from '../bundle/trust-anchor.ts';
 import { systemClock } from '../clock.ts';
@@ -18,6 +19,7 @@ import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import { RefusedError } from '../errors.ts';
 import { type FetchSettings, readFetchLimits } from '../jwks/fetch-limits.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
+import { staticServers } from '../jwks/server-settings.ts';
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts';
 import { fileKeyStore } from '../keys/key-store.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
@@ -39,7 +41,7 @@ export interface RunOptions {
   readonly stateDirectory?: string;
   readonly mesh: MeshConfig;
   /** How keys are fetched; absent: every 20 minutes, also from this machine, with the authorities of Node.js. */
-  readonly jwks?: FetchSettings & { readonly refreshMs: number };
+  readonly jwks?: FetchSettings & { readonly refreshMs: number; readonly servers?: readonly KeyServer[] };
   readonly logger: Logger;
   /** Whether the agents write access log lines to standard output. */
   readonly accessLog: boolean;
@@ -62,7 +64,7 @@ export interface RunningDirectory {
 
 /** In place of the UID of a cluster. */
 const LOCAL_CLUSTER = 'local';
-const DEFAULT_JWKS = { refreshMs: 20 * 60_000, blockedCidrs: [] } as const;
+const DEFAULT_JWKS = { refreshMs: 20 * 60_000, blockedCidrs: [], servers: [] } as const;
 const READY_LIMIT_MS = 10_000;
 
 interface Parts {
@@ -124,7 +126,8 @@ async function createParts(options: RunOptions, stateDirectory: string, signal: 
   const { mesh, jwks = DEFAULT_JWKS, logger, accessLog } = options;
   const shared = { clock: systemClock, random: Math.random, logger };
   const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
-  const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits({ ...jwks, isLocal: true }) });
+  const limits = { ...(await readFetchLimits({ ...jwks, isLocal: true })), serverOf: staticServers(jwks.servers ?? []) };
+  const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
   const keyRing = createKeyRing({

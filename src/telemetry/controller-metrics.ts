@@ -109,7 +109,7 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
   leader.set({ name: lease }, 0);
   const lastReload = gauge(registry, [
     'sallyport_config_last_reload_successful',
-    '1 while the mounted configuration is active, 0 while it is refused and the last good one stays.',
+    '1 while the mounted configuration is active, 0 while it or something that it refers to is refused.',
     [],
   ]);
   lastReload.set(1);

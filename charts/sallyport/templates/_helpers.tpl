@@ -193,7 +193,26 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- include "sallyport.annotations" (list . (ternary (dict "cert-manager.io/inject-ca-from" $from) (dict) (eq "true" (include "sallyport.certManager" .)))) -}}
 {{- end -}}
 
-{{/* Settings that need a restart. */}}
+{{/* JSON list of the Secrets that jwks.servers refers to. */}}
+{{- define "sallyport.keyServerSecrets" -}}
+{{- $names := list -}}
+{{- range .Values.jwks.servers -}}
+{{- $sources := list .caBundleFrom .proxyFrom -}}
+{{- range .headers -}}
+{{- $sources = append $sources .valueFrom -}}
+{{- end -}}
+{{- range $sources -}}
+{{- with . -}}
+{{- with .secretKeyRef -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/* Settings that need a restart. `jwks.servers`, which does not, is added in the ConfigMap. */}}
 {{- define "sallyport.staticConfig" -}}
 http:
   port: {{ .Values.httpPort }}

@@ -37,6 +37,7 @@ describe('controller configuration', () => {
       blockedCidrs: [],
       internalCidrs: [],
       internalSources: [{ cidrs: ['0.0.0.0/0', '::/0'] }],
+      servers: [],
     });
   });
 

@@ -17,14 +17,14 @@ describe('events about the configuration', () => {
     one.onReload('success', { error: '', needsRestart: true });
     clock.advance(2 * REPEAT_MS);
     await until(() => events.length === 6, 'the events');
-    const worse = 'Warning ConfigurationRejected: mesh: worse; the last good configuration stays active';
+    const worse = 'Warning ConfigurationRejected: mesh: worse';
     expect(events.map(({ type, reason, note }) => `${type} ${reason}: ${note}`)).to.deep.equal([
-      'Warning ConfigurationRejected: mesh: bad; the last good configuration stays active',
+      'Warning ConfigurationRejected: mesh: bad',
       worse,
       worse,
       worse,
       'Normal ConfigurationAccepted: The configuration is active',
-      'Normal ConfigurationAccepted: Settings below mesh, logLevel and logFormat are active; others need a restart',
+      'Normal ConfigurationAccepted: Settings below mesh, jwks.servers, logLevel and logFormat are active; others need a restart',
     ]);
     for (const event of events) expect(event.regarding).to.deep.equal({ ...regarding, uid: 'uid' });
     one.onReload('failure', { error: 'mesh: bad', needsRestart: false });
