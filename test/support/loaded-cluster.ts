@@ -2,6 +2,7 @@
  * A real API server with many workloads, and a watch of what the controller writes there: for the benchmark of the control plane, and for the
  * test that counts its requests. No kubelet runs the pods.
  */
+import type { InjectedFeed } from '../../src/api/kube/agent-contract.ts';
 import { workloadKey } from '../../src/api/kube/keys.ts';
 import { BUNDLE_LABEL, BUNDLE_TOUCH_ANNOTATION, DIGEST_ANNOTATION, WORKLOAD_LABEL } from '../../src/api/kube/names.ts';
 import { projectPod } from '../../src/api/kube/slim.ts';
@@ -14,6 +15,7 @@ import { RefusedError, TransientError } from '../../src/errors.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { injected } from './guarded-pods.ts';
 import { trustOf } from './policy-cluster.ts';
+import { addressOf } from './simulated-agents.ts';
 
 /** How large the cluster is. */
 export interface ClusterSize {
@@ -92,8 +94,11 @@ export async function writePolicy(client: KubeClient, place: { namespace: string
   });
 }
 
-/** Creates namespaces, a policy for each workload and one for the mesh, and pods with agents that trust the signing keys of the installation. */
-export async function fillCluster(client: KubeClient, size: ClusterSize): Promise<void> {
+/**
+ * Creates namespaces, a policy for each workload and one for the mesh, and pods with agents that trust the signing keys of the installation.
+ * @param feed of the agents, which can be simulated then: their pods have addresses of this host; absent: they have none
+ */
+export async function fillCluster(client: KubeClient, size: ClusterSize, feed?: InjectedFeed): Promise<void> {
   const trust = await trustOf(client);
   await parallel(size.namespaces, 16, (at) =>
     create(client, collectionPath(NAMESPACES), { apiVersion: 'v1', kind: 'Namespace', metadata: { name: `ns-${at}` } }),
@@ -104,10 +109,11 @@ export async function fillCluster(client: KubeClient, size: ClusterSize): Promis
     writePolicy(client, { namespace: namespaceOf(size, at), name: `w${at}` }, workloadSpec(at, 'first')),
   );
   await parallel(workloads * size.pods, 32, async (at) => {
-    const pod = injected(podOf(size, at), trust) as unknown as RawObject;
+    const pod = injected(podOf(size, at), trust, feed) as unknown as RawObject;
     const { namespace = '', name = '' } = pod.metadata ?? {};
     if (!(await create(client, collectionPath(PODS, namespace), pod))) return;
-    const podIP = `10.${128 + Math.floor(at / 62_500)}.${Math.floor(at / 250) % 250}.${(at % 250) + 1}`;
+    const podIP =
+      feed === undefined ? `10.${128 + Math.floor(at / 62_500)}.${Math.floor(at / 250) % 250}.${(at % 250) + 1}` : addressOf(at);
     await client.request({
       method: 'PATCH',
       path: `${objectPath({ resource: PODS, namespace, name })}/status`,
@@ -134,6 +140,7 @@ function podOf(size: ClusterSize, at: number): object {
     metadata: { ...podName(size, at), generateName: `w${workload}-abc-`, labels, ownerReferences: [owner] },
     spec: {
       nodeName: `node-${at % 100}`,
+      serviceAccountName: 'default',
       automountServiceAccountToken: false,
       containers: [{ name: 'app', image: 'example.test/app:1', ports: [{ containerPort: 8080 }] }],
     },
