@@ -56,6 +56,7 @@ export type LimitName =
   | 'detectedBytes'
   | 'firstByteTime'
   | 'deniedSilence'
+  | 'undecidedSilence'
   | 'clientHelloBytes'
   | 'handshakes'
   | 'handshakeTime'
@@ -217,6 +218,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   detectedBytes: bytes('detected-bytes', 8 * KIB, ''),
   firstByteTime: interval('first-byte-time', 100),
   deniedSilence: deadline('denied-silence', 1000, CLOSED),
+  undecidedSilence: deadline('undecided-silence', 10_000, CLOSED),
   clientHelloBytes: bytes('client-hello-bytes', 16 * KIB, CLOSED),
   handshakes: count('tls-handshakes', 256, FAILED_HANDSHAKE),
   handshakeTime: deadline('tls-handshake-time', 15_000, FAILED_HANDSHAKE),

@@ -14,6 +14,7 @@ type CaptureLimit = Extract<
   | 'detectedBytes'
   | 'firstByteTime'
   | 'deniedSilence'
+  | 'undecidedSilence'
   | 'clientHelloBytes'
   | 'ownAddressLookup'
 >;
@@ -49,6 +50,13 @@ export const CAPTURE_LIMITS_REFERENCE: Readonly<Record<CaptureLimit | TlsLimit, 
   deniedSilence: {
     part: 'clients',
     bounds: 'time that a silent client on a TCP port has when the rules deny it without a server name',
+    beyond: 'the connection is closed',
+    labels: 'reason="refused"',
+  },
+  undecidedSilence: {
+    part: 'clients',
+    bounds:
+      'time that a silent client on a port of unknown protocol has when the TCP rules deny it: it may be an HTTP client that connects in advance',
     beyond: 'the connection is closed',
     labels: 'reason="refused"',
   },

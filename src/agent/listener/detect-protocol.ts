@@ -11,6 +11,9 @@ const LINE_FEED = 0x0a;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** The target of a request in origin, absolute or asterisk form. */
 const TARGET = /^(?:\/|https?:|\*(?:\s|$))/i;
+const LETTER = /[A-Za-z]/;
+/** Below it are control characters. */
+const SPACE = 0x20;
 const VERSION = /\bHTTP\/[\d.]*\s*$/i;
 
 /** @param max beyond as many bytes without a line end they are HTTP, whose codec refuses a line that is too long */
@@ -19,11 +22,14 @@ export function detectProtocol(bytes: Buffer, max: number): DetectedProtocol {
   const start = skipBlanks(bytes, 0);
   if (start === bytes.length) return isLong ? 'tcp' : 'more';
   const methodEnd = skipWord(bytes, start);
-  if (!TOKEN.test(bytes.toString('latin1', start, Math.min(methodEnd, start + max)))) return 'tcp';
+  const method = bytes.toString('latin1', start, Math.min(methodEnd, start + max));
+  if (!TOKEN.test(method)) return 'tcp';
   const targetAt = skipBlanks(bytes, methodEnd);
   const lineEnd = bytes.indexOf(LINE_FEED, methodEnd);
   if (lineEnd !== -1 && lineEnd < targetAt) return 'tcp';
   if (targetAt === bytes.length) return isLong ? 'tcp' : 'more';
+  // What looks like whitespace is the length of an LDAP bind. No server serves a method like this and resolves the target to another one.
+  if ((bytes[targetAt] ?? 0) < SPACE && !LETTER.test(method)) return 'tcp';
   const rest = bytes.toString('latin1', targetAt, lineEnd === -1 ? Math.min(bytes.length, targetAt + max) : lineEnd);
   if (TARGET.test(rest)) return 'http';
   if (lineEnd !== -1) return VERSION.test(rest) ? 'http' : 'tcp';

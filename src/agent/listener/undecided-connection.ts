@@ -9,11 +9,13 @@ import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import { PausedInput } from '../net/paused-input.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
+import { denialOf } from '../tcp/connection-check.ts';
 import type { TcpHost } from '../tcp/tcp-host.ts';
 import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from '../tcp/tcp-upstream.ts';
 import { detectProtocol } from './detect-protocol.ts';
 
 const MAX_BYTES = LIMITS.detectedBytes.value;
+const UNDECIDED_SILENCE_MS = LIMITS.undecidedSilence.value;
 /** How the response of an HTTP server begins that has not got a request in time. */
 const HTTP_RESPONSE = Buffer.from('HTTP/');
 
@@ -38,6 +40,9 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
   #upstream: TcpUpstream | undefined;
   #stopTimer: (() => void) | undefined;
   #deadlineMs: number;
+  /** The client is silent, and the TCP rules deny it. */
+  #isDenied = false;
+  readonly #startMs: number;
   #reason: CloseReason | undefined;
 
   constructor(client: AcceptedSocket, facts: ConnectionFacts, owner: UndecidedOwner) {
@@ -45,7 +50,8 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
     this.client = client;
     this.facts = facts;
     this.#owner = owner;
-    this.#deadlineMs = clock.nowMs() + timeouts.idleTimeoutMs;
+    this.#startMs = clock.nowMs();
+    this.#deadlineMs = this.#startMs + timeouts.idleTimeoutMs;
     this.#socket = client.attach(this);
     this.#input = new PausedInput(this.#socket);
     this.#stopTimer = startTimer(LIMITS.firstByteTime, () => this.#onSilence());
@@ -79,12 +85,14 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
     if (this.#deadlineMs > nowMs) return;
     // A request line that is not complete: the codec says so.
     if (this.#input.isHolding) this.#becomeHttp();
+    else if (this.#isDenied) this.#onDeniedSilence();
     else this.destroy('idle');
   }
 
   onBytes(buffer: Buffer, length: number): void {
     this.#stopTimer?.();
     const isFirst = !this.#input.isHolding;
+    this.#isDenied = false;
     if (!isFirst && !this.#input.collect(buffer, 0, length)) {
       this.destroy('overload');
       return;
@@ -135,9 +143,34 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
   }
 
   #onSilence(): void {
+    if (this.#owner.activePolicy()?.filterChain.evaluateConnection(this.facts).kind === 'allow') this.#connect();
+    else {
+      this.#isDenied = true;
+      this.#deadlineMs = this.#owner.clock.nowMs() + UNDECIDED_SILENCE_MS;
+    }
+  }
+
+  #connect(): void {
     const { application, clock, timeouts } = this.#owner;
-    if (this.#owner.activePolicy()?.filterChain.evaluateConnection(this.facts).kind !== 'allow') return;
     this.#upstream = new TcpUpstream(application, this, clock.nowMs() + timeouts.connectTimeoutMs);
+  }
+
+  /** The client of a server that speaks first would wait indefinitely. It is a TCP connection, of which nothing was passed on. */
+  #onDeniedSilence(): void {
+    const policy = this.#owner.activePolicy();
+    const verdict = policy?.filterChain.evaluateConnection(this.facts);
+    if (verdict?.kind === 'allow') {
+      this.#isDenied = false;
+      this.#deadlineMs = this.#owner.clock.nowMs() + this.#owner.timeouts.idleTimeoutMs;
+      this.#connect();
+      return;
+    }
+    const refusal =
+      policy === undefined || verdict === undefined
+        ? ({ outcome: 'closed', details: this.#owner.replyWithoutPolicy().details, digest: '' } as const)
+        : ({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict) } as const);
+    this.#owner.tcpObserver.onTcpConnection({ ...refusal, facts: this.facts, startMs: this.#startMs, received: 0, sent: 0 });
+    this.destroy('refused');
   }
 
   #dropUpstream(): void {

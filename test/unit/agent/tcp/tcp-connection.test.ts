@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
 import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
 import { CHECK_ALLOWED, type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import { allow, authorizer, custom, deny, filterChainOf } from '../../filters/chains.ts';
 import { RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
@@ -396,6 +397,62 @@ describe('connections on a port whose protocol is not known', () => {
     await sleep(20);
     expect(await client.send(GET).until(has('ok'))).to.match(/^HTTP\/1.1 200/);
     expect(seen[0]).to.equal('');
+  });
+
+  it('are denied when the TCP rules deny a client that stays silent', async () => {
+    const { port, seen, tcpRecords, closed, listener } = await start({ filterChain: NOBODY });
+    const client = new RawClient(port);
+    while (!client.closed) {
+      await sleep(5);
+      listener.sweep(performance.now() + LIMITS.undecidedSilence.value - LIMITS.firstByteTime.value);
+    }
+
+    expect(tcpRecords[0]).to.include({ outcome: 'deny', details: 'rbac_access_denied_matched_policy[none]', received: 0, sent: 0 });
+    expect(closed).to.deep.equal(['refused']);
+    expect(seen).to.deep.equal([]);
+    expect(client.text).to.equal('');
+  });
+
+  it('are closed when a client stays silent without a policy', async () => {
+    const { port, tcpRecords, listener } = await start({ notReady: true });
+    const client = new RawClient(port);
+    while (!client.closed) {
+      await sleep(5);
+      listener.sweep(performance.now() + LIMITS.undecidedSilence.value);
+    }
+
+    expect(tcpRecords[0]).to.include({ outcome: 'closed', details: 'no_policy_bundle' });
+  });
+
+  it('are HTTP when a client that the TCP rules deny sends a request in time', async () => {
+    const chain = filterChainOf([allow('ok', { to: [{ operation: { paths: ['/ok'] } }] })]);
+    const { port, listener, records } = await start({
+      filterChain: chain,
+      upstream: (socket) => void socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')),
+    });
+    const client = new RawClient(port);
+    await sleep(2 * LIMITS.firstByteTime.value);
+    listener.sweep(performance.now() + LIMITS.undecidedSilence.value / 2);
+
+    expect(await client.send(GET).until(has('ok'))).to.match(/^HTTP\/1.1 200/);
+    listener.sweep(performance.now() + LIMITS.undecidedSilence.value * 2);
+    expect(records).to.have.length(1);
+    expect(client.closed).to.equal(false);
+  });
+
+  it('are connected when the policy allows a silent client at last', async () => {
+    const rules = { current: NOBODY };
+    const { port, listener, tcpRecords } = await start({
+      filterChain: { ...NOBODY, evaluateConnection: (facts) => rules.current.evaluateConnection(facts) },
+      upstream: (socket) => void socket.write('220 mail\r\n'),
+    });
+    const client = new RawClient(port);
+    await sleep(2 * LIMITS.firstByteTime.value);
+    rules.current = filterChainOf([]);
+    listener.sweep(performance.now() + LIMITS.undecidedSilence.value);
+
+    expect(await client.until(has('220 mail'))).to.equal('220 mail\r\n');
+    expect(tcpRecords).to.deep.equal([]);
   });
 
   it('answer 408 when a request line is not completed in time', async () => {
