@@ -37,6 +37,8 @@ export interface PodFacts {
   readonly trust?: InjectedTrust;
   /** Policies of the root namespace that select the pod, as `namespace/name`. */
   readonly rootPolicies: readonly string[];
+  /** Labels of the pod's namespace; absent: not known. */
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
 }
 
 /** About a policy. */

@@ -32,11 +32,12 @@ function podReviewer({ ask, injection }: ReviewersOptions): Reviewer {
     if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
     const slim = projectPod(object);
     const workload = { namespace, ...workloadIdOf(slim) };
-    const { trust, rootPolicies, ...settings } = await ask({ kind: 'pod', workload, labels: slim.labels });
+    const { trust, rootPolicies, namespaceLabels, ...settings } = await ask({ kind: 'pod', workload, labels: slim.labels });
     return reviewPod(request, {
       settings: { ...injection, ...settings },
       rootPoliciesFor: () => rootPolicies,
       trustFor: () => trust,
+      namespaceLabelsOf: () => namespaceLabels,
     });
   };
 }

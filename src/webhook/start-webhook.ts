@@ -145,11 +145,13 @@ function answerFrom(options: WebhookOptions, question: Question): PodFacts | Pol
   if (question.kind === 'pod') {
     const { workload, labels } = question;
     const [feed, trust] = [options.feed?.(), options.trustFor(workload)];
+    const namespaceLabels = options.namespaceLabelsOf(workload.namespace);
     return {
       trustDomains: trustDomainsOf(mesh),
       rootPolicies: options.rootPoliciesFor(workload.namespace, labels),
       ...(feed === undefined ? {} : { feed }),
       ...(trust === undefined ? {} : { trust }),
+      ...(namespaceLabels === undefined ? {} : { namespaceLabels }),
     };
   }
   const { policy } = question;
