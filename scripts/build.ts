@@ -22,6 +22,7 @@ const entries = {
   'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
   'agent-traces': 'src/agent/traces/traces.ts',
   controller: 'src/main/controller.ts',
+  'controller-traces': 'src/traces/operation-traces.ts',
   profiling: 'src/profiling/profile-server.ts',
   node: 'src/main/node.ts',
   redirect: 'src/main/redirect.ts',
@@ -39,6 +40,8 @@ const feedApart = apart('feed-apart', /\/feed-source\.ts$/, './agent-feed.mjs');
 const grpcApart = apart('grpc-apart', /\/grpc-library\.ts$/, './agent-grpc.mjs');
 /** The agent loads traces from the file next to it, and only when a collector is configured. */
 const tracesApart = apart('traces-apart', /\/traces\.ts$/, './agent-traces.mjs');
+/** The controller loads traces from the file next to it, and only when a collector is configured. */
+const operationTracesApart = apart('operation-traces-apart', /\/operation-traces\.ts$/, './controller-traces.mjs');
 /** Agent and controller load profiles from the file next to them, and only when a port for them is configured. */
 const profilingApart = apart('profiling-apart', /\/profile-server\.ts$/, './profiling.mjs');
 /** The launcher checks the version of Node.js before anything else is parsed. */
@@ -94,7 +97,7 @@ function packageFacts(version: string): Plugin {
 
 const PLUGINS: Readonly<Record<string, readonly Plugin[]>> = {
   cli: [lazyWidths],
-  controller: [profilingApart],
+  controller: [operationTracesApart, profilingApart],
   agent: [feedApart, grpcApart, tracesApart, profilingApart, withoutPinoOutput],
   redirect: [withoutPinoOutput],
   sallyport: [cliApart],

@@ -32,7 +32,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   controller: {
     title: 'sallyport-controller',
     packages: NODE_LIBRARIES,
-    bundles: ['controller.mjs', 'admission-worker.mjs', 'new-access-worker.mjs', 'profiling.mjs'],
+    bundles: ['controller.mjs', 'controller-traces.mjs', 'admission-worker.mjs', 'new-access-worker.mjs', 'profiling.mjs'],
     entrypoint: [NODE, '--disable-sigusr1', '--max-semi-space-size=2', '/app/controller.mjs'],
     env: { NODE_ENV: 'production' },
     user: '65532:65532',

@@ -3,7 +3,7 @@
  * chart's README from it. An unknown key is an error, so that Helm rejects a misspelled `--set`.
  */
 import * as z from 'zod';
-import { CAPTURE_MODES, TRACES_ENDPOINT } from '../api/kube/agent-contract.ts';
+import { CAPTURE_MODES, TRACES_ENDPOINT, TRACES_SAMPLERS } from '../api/kube/agent-contract.ts';
 import {
   accessLog,
   accessLogSampleRate,
@@ -252,6 +252,12 @@ const feed = section('Feed of bundles to agents', {
   maxStreams: value(z.int().min(1).max(100_000), DESCRIPTIONS.feedMaxStreams),
 });
 
+const traces = section('Traces of the controller', {
+  endpoint: value(z.union([z.literal(''), string.regex(TRACES_ENDPOINT)]), `${DESCRIPTIONS.tracesEndpoint}; no traces when empty`),
+  sampler: value(z.enum(TRACES_SAMPLERS), DESCRIPTIONS.tracesSampler),
+  samplerArg: value(z.number().min(0).max(1), DESCRIPTIONS.tracesSamplerArg),
+});
+
 const reports = section('Reports of findings', {
   enabled: value(boolean, `${DESCRIPTIONS.reportsEnabled}; see [Reports](#reports)`),
 });
@@ -359,7 +365,7 @@ const around = {
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
   const schema = z
-    .strictObject({ ...names, ...controller, capture, webhook, feed, reports, admission, ...access, ...pod, ...around })
+    .strictObject({ ...names, ...controller, capture, webhook, feed, traces, reports, admission, ...access, ...pod, ...around })
     .partial();
   const { properties, ...json } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
   return { ...json, properties: { ...properties, mesh: withIstioMesh(properties?.['mesh'] as object) } };

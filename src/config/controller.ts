@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import type { KeyServer } from '../api/key-servers.ts';
-import { CAPTURE_MODES, type CaptureMode, type InjectedTraces } from '../api/kube/agent-contract.ts';
+import { CAPTURE_MODES, type CaptureMode, type InjectedTraces, TRACES_SAMPLERS, type TracesSampler } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
@@ -96,6 +96,8 @@ export interface ControllerConfig {
     readonly newAccessWarnings: boolean;
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
+  /** Without `endpoint` the controller exports no traces. */
+  readonly traces: { readonly endpoint?: string; readonly sampler: TracesSampler; readonly samplerArg: number };
   readonly reports: { readonly enabled: boolean };
   readonly feed: { readonly enabled: boolean; readonly host: string; readonly port: number; readonly maxStreams: number };
 }
@@ -274,6 +276,13 @@ const configObject = z.strictObject({
       error: 'required, because it cannot be derived from an agentImage that has a digest, or whose name is not `agent`',
     })
     .prefault({}),
+  traces: z
+    .strictObject({
+      endpoint: tracesEndpoint.exactOptional().meta({ description: DESCRIPTIONS.tracesEndpoint }),
+      sampler: z.enum(TRACES_SAMPLERS).default('parentbased_always_on').meta({ description: DESCRIPTIONS.tracesSampler }),
+      samplerArg: z.coerce.number().min(0).max(1).default(1).meta({ description: DESCRIPTIONS.tracesSamplerArg }),
+    })
+    .prefault({}),
   reports: z.strictObject({ enabled: flag.default(false).meta({ description: DESCRIPTIONS.reportsEnabled }) }).prefault({}),
   feed: z
     .strictObject({
@@ -315,6 +324,9 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['webhook.port', 'webhook-port', 'SALLYPORT_WEBHOOK_PORT'],
   ['webhook.service', 'webhook-service', 'SALLYPORT_WEBHOOK_SERVICE'],
   ['webhook.tlsMinVersion', 'tls-min-version', 'SALLYPORT_TLS_MIN_VERSION'],
+  ['traces.endpoint', 'otlp-endpoint', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
+  ['traces.sampler', 'traces-sampler', 'OTEL_TRACES_SAMPLER'],
+  ['traces.samplerArg', 'traces-sampler-arg', 'OTEL_TRACES_SAMPLER_ARG'],
   ['reports.enabled', 'reports', 'SALLYPORT_REPORTS_ENABLED'],
   ['feed.enabled', 'feed', 'SALLYPORT_FEED_ENABLED'],
   ['feed.host', 'feed-host', 'SALLYPORT_FEED_HOST'],

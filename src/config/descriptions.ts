@@ -51,6 +51,11 @@ export const DESCRIPTIONS = {
   agentTracesSamplerArg: 'Share of traces for samplers by ratio, 0 to 1',
   captureMode:
     'Who redirects the connections of a pod to its agent: `pod`: its init container, which needs NET_ADMIN; `node`: a DaemonSet, while an init container without any right waits, so that pods may run in namespaces of the Pod Security levels `baseline` and `restricted`',
+  tracesEndpoint:
+    'OpenTelemetry collector to which the controller sends spans of its work, by OTLP over HTTP, e.g. `http://collector.observability:4318`; `/v1/traces` is added',
+  tracesSampler:
+    'Which of them are sent, as `OTEL_TRACES_SAMPLER`; with `parentbased_…` an API server that traces its requests decides about those to webhooks',
+  tracesSamplerArg: 'Share of traces of the controller for samplers by ratio, 0 to 1',
   agentTls:
     'Whether agents terminate mutual TLS (`mode`: `off`, `permissive` or `strict`; annotations may be stricter), the source of the volume with the certificate of each agent (`volume`: `csi`, `secret` or `projected`), and the names of the files in it (`certificate`, `key` and `trustBundle`; absent: `tls.crt`, `tls.key` and `ca.crt`)',
   initResources: "Resources of the agent's init container; when empty, those of the agent",

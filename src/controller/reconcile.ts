@@ -24,6 +24,7 @@ import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { DesiredBundle, DesiredLedger, Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { type Tracer, traced } from '../traces/tracer.ts';
 import type { HandleResult } from '../workqueue/workers.ts';
 
 /** Parts and settings of the reconciliation of workloads. */
@@ -41,6 +42,8 @@ export interface ReconcileOptions {
   readonly afterPublish?: (key: WorkloadKey, pods: readonly SlimPod[]) => void;
   /** Called before a bundle of the namespace is published. @throws TransientError */
   readonly beforePublish?: (namespace: string, signal: AbortSignal) => Promise<void>;
+  /** Absent: no spans. */
+  readonly tracer?: Tracer | undefined;
   readonly observer?: ReconcileObserver;
   /** Longest time that a bundle waits for the first response of a new key source, in milliseconds; default 1000. */
   readonly keyHoldMs?: number;
@@ -64,18 +67,24 @@ const NO_BUNDLE: DesiredBundle = { policies: new Map(), findings: new Map() };
 /** The handler of workload keys. */
 export function createReconcile(options: ReconcileOptions): Reconcile {
   return async (key, signal) => {
-    const workload = parseWorkloadKey(key);
-    if (workload.kind === '' && hasOldAgents(options.clusterState, workload)) return undefined;
-    const pods = options.clusterState.agentPodsOf(workload);
-    if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
-      await withdraw(options, workload, { key, signal });
-      return undefined;
-    }
-    const holdMs = remainingHoldMs(options, key);
-    if (holdMs > 0) return { requeueAfterMs: holdMs };
-    await publish(options, { key, workload, pods }, signal);
-    return undefined;
+    const { namespace, kind, name } = parseWorkloadKey(key);
+    const attributes = { 'k8s.namespace.name': namespace, 'sallyport.workload': `${kind}/${name}` };
+    return traced(options.tracer, { name: 'reconcile', attributes }, () => reconcile(options, key, signal));
   };
+}
+
+async function reconcile(options: ReconcileOptions, key: WorkloadKey, signal: AbortSignal): Promise<HandleResult | undefined> {
+  const workload = parseWorkloadKey(key);
+  if (workload.kind === '' && hasOldAgents(options.clusterState, workload)) return undefined;
+  const pods = options.clusterState.agentPodsOf(workload);
+  if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
+    await withdraw(options, workload, { key, signal });
+    return undefined;
+  }
+  const holdMs = remainingHoldMs(options, key);
+  if (holdMs > 0) return { requeueAfterMs: holdMs };
+  await publish(options, { key, workload, pods }, signal);
+  return undefined;
 }
 
 /** A ConfigMap of the version before names no kind; it stays until that of its workload has replaced it, or no pod reads it. */
@@ -93,7 +102,11 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { key, workload, pods } = job;
   const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
-  const { encoded, legacy, policies } = compile(options, job, owner);
+  const { encoded, legacy, policies } = await traced(options.tracer, { name: 'compile', attributes: {} }, async (set) => {
+    const compiled = compile(options, job, owner);
+    set('sallyport.bundle_bytes', compiled.encoded.json.length);
+    return compiled;
+  });
   await options.beforePublish?.(workload.namespace, signal);
   let legacyFault: { readonly error: unknown } | undefined;
   const publishOptions: PublishOptions = {
@@ -105,7 +118,12 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
     },
   };
   try {
-    const result = await delivery.publish(encoded, publishOptions, signal);
+    const description = { name: 'publish', attributes: { 'sallyport.bundle_digest': encoded.digest } };
+    const result = await traced(options.tracer, description, async (set) => {
+      const published = await delivery.publish(encoded, publishOptions, signal);
+      set('sallyport.result', published);
+      return published;
+    });
     options.observer?.onPublish(result, key);
     if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
   } catch (error) {

@@ -12,6 +12,7 @@ import { createStatusLoop, type StatusLoop } from '../status/status-loop.ts';
 import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../traces/tracer.ts';
 import { recordClamps } from './clamp-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
@@ -28,6 +29,8 @@ export interface TermOptions {
   readonly metrics: ControllerMetrics;
   readonly logger: Logger;
   readonly recorder: Pick<Recorder, 'record'>;
+  /** Absent: no spans. */
+  readonly tracer?: Tracer | undefined;
   /** Workloads reconciled at the same time. */
   readonly workers: number;
   readonly resyncMs: number;
@@ -155,6 +158,7 @@ function createTermPipeline(
     ...replica,
     logger,
     mesh: options.mesh.current,
+    tracer: options.tracer,
     concurrency: workers,
     resyncMs: options.resyncMs,
     onMissedChange: () => metrics.onResync(1),

@@ -22,6 +22,7 @@ import { RefusedError } from '../errors.ts';
 import { createPodTokens } from '../feed-server/pod-tokens.ts';
 import { type RunningFeed, startFeed } from '../feed-server/start-feed.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
 import { readRegularFile } from '../regular-file.ts';
 import { type AgentReports, createAgentReports } from '../status/agent-reports.ts';
@@ -32,6 +33,7 @@ import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import type { AdmissionSettings } from '../webhook/admission-messages.ts';
 import { ADMISSION_MEMORY } from '../webhook/admission-thread.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
+import { openTraces } from './open-traces.ts';
 import { serveProfiles } from './serve-profiles.ts';
 
 const EXIT_CONFIG = 78;
@@ -97,11 +99,13 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
   const identity = `${config.identity}_${randomUUID().slice(0, 8)}`;
   const agents = config.feed.enabled ? createAgentReports(systemClock) : undefined;
   const watchNamespaces = namespacesToWatch(config);
+  const traces = await openTraces(config, { logger, metrics, identity });
   const manager = createManager({
     client,
     mesh,
     metrics,
     logger,
+    tracer: traces,
     instance: config.identity,
     namespace: config.namespace,
     ...(watchNamespaces === undefined ? {} : { watchNamespaces }),
@@ -122,7 +126,7 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
   if (configEvents !== undefined) reloads.add(configEvents.onReload);
   const feed = agents === undefined ? undefined : await openFeed({ config, logger, metrics, client, mesh }, manager.feed, agents);
   const webhook = config.webhook.enabled
-    ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading, feed })
+    ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading, feed, tracer: traces })
     : undefined;
   const health = await startOpsServer({
     ...config.http,
@@ -148,6 +152,7 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
     await feed?.stop();
     await webhook?.stop();
     await profiles?.close();
+    await traces?.stop(LIMITS.spanFlushTime.value);
     await health.close();
   }
 }
@@ -211,6 +216,7 @@ async function openFeed(
 
 interface WebhookParts extends Running {
   readonly feed: OpenFeed | undefined;
+  readonly tracer: WebhookOptions['tracer'];
   readonly isLeader: () => boolean;
   readonly portsFor: WebhookOptions['portsFor'];
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
@@ -234,6 +240,7 @@ function openWebhook({
   namespaceLabelsOf,
   trustFor,
   feed,
+  tracer,
 }: WebhookParts): ReturnType<typeof startWebhook> {
   const { host, port, service, tlsMinVersion, certificateDirectory } = config.webhook;
   const options: WebhookOptions = {
@@ -244,6 +251,7 @@ function openWebhook({
     tlsMinVersion,
     ...(certificateDirectory === undefined ? {} : { certificateDirectory }),
     logger,
+    tracer,
     isLeader,
     portsFor,
     whyOverBudget,

@@ -71,6 +71,8 @@ export interface ControllerMetrics {
   readonly onTampered: () => void;
   /** Observers of the feed; to be called once, and only with a feed. @param open what is open now */
   readonly feed: (open: OpenStreams) => FeedMetrics;
+  /** Spans were exported, or dropped. */
+  readonly onSpans: (result: 'exported' | 'dropped', count: number) => void;
   /** A profile of the process was asked for. */
   readonly onProfile: (result: string) => void;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
@@ -133,6 +135,7 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
     onReportWrite: (result) => counters.reportWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
+    onSpans: (result, spans) => counters.spans.inc({ result }, spans),
     onProfile: (result) => counters.profiles.inc({ result }),
     feed: (open) => feedMetrics(registry, open),
     onConfigReload: (result) => {
@@ -193,6 +196,7 @@ function createCounters(registry: Registry): {
   readonly reportWrites: Counter;
   readonly resyncChanges: Counter;
   readonly profiles: Counter;
+  readonly spans: Counter;
   readonly reloads: Counter;
   readonly tampered: Counter;
 } {
@@ -210,6 +214,7 @@ function createCounters(registry: Registry): {
     statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
     reportWrites: make('sallyport_report_write_total', 'Updates of reports of openreports.io by result.', ['result']),
     resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
+    spans: make('sallyport_spans_total', 'Spans of traces by what became of them.', ['result']),
     profiles: make('sallyport_profiles_total', 'Requests for profiles of the controller by what became of them.', ['result']),
     reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file by result.', ['result']),
     tampered: make(

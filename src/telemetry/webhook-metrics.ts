@@ -11,6 +11,8 @@ export interface ReviewSample {
   readonly code: number;
   readonly result: 'allowed' | 'patched' | 'denied' | 'error';
   readonly durationMs: number;
+  /** `traceparent` of the API server, not checked; absent: it sent none. */
+  readonly traceParent?: string;
 }
 
 /** Observer of the webhook. */

@@ -5,7 +5,7 @@ import type { ResourceLimits, Worker } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import { InvariantError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
 import type { AdmissionSettings, FromAdmission, PodFacts, PolicyFacts, Question, ToAdmission } from './admission-messages.ts';
 import type { KeyPair } from './certs/issue.ts';
 import type { AdmissionServer } from './server.ts';
@@ -17,7 +17,8 @@ export interface AdmissionThreadOptions {
   readonly startWorker: (settings: AdmissionSettings) => Worker;
   /** Answers a question from the caches of this replica. Must not wait. */
   readonly answer: (question: Question) => PodFacts | PolicyFacts;
-  readonly metrics?: WebhookMetrics;
+  /** Called after each review. */
+  readonly onReview?: (sample: ReviewSample) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -96,7 +97,7 @@ class Thread {
   }
 
   #onMessage(worker: Worker, message: FromAdmission): void {
-    const { logger, metrics } = this.#options;
+    const { logger, onReview } = this.#options;
     switch (message.kind) {
       case 'listening':
         this.port = message.port;
@@ -108,7 +109,7 @@ class Thread {
         this.#answer(worker, message.id, message.question);
         break;
       case 'reviewed':
-        metrics?.onReview(message.sample);
+        onReview?.(message.sample);
         break;
       case 'log':
         logger[message.level](message.fields, message.message);

@@ -78,6 +78,7 @@ export async function startAdmissionServer(options: ServerOptions): Promise<Admi
 async function handle(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startedMs = performance.now();
   const webhook = URL.parse(request.url ?? '/', 'https://webhook')?.pathname ?? '';
+  const known = Object.hasOwn(options.reviewers, webhook) ? webhook : 'unknown';
   const reply = await review(options, request, webhook);
   const body = Buffer.from(reply.body);
   response.writeHead(reply.status, {
@@ -87,8 +88,15 @@ async function handle(options: ServerOptions, request: IncomingMessage, response
     ...(reply.status === 413 ? { connection: 'close' } : {}),
   });
   response.end(body);
-  const known = webhook in options.reviewers ? webhook : 'unknown';
-  options.metrics?.onReview({ webhook: known, code: reply.status, result: reply.result, durationMs: performance.now() - startedMs });
+  // An API server with tracing sends its trace context.
+  const { traceparent } = request.headers;
+  options.metrics?.onReview({
+    webhook: known,
+    code: reply.status,
+    result: reply.result,
+    durationMs: performance.now() - startedMs,
+    ...(typeof traceparent === 'string' && { traceParent: traceparent }),
+  });
 }
 
 interface HttpReply {

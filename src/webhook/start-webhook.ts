@@ -10,15 +10,19 @@ import type { KubeClient } from '../cluster/client.ts';
 import type { EditedPods } from '../resolve/edited-pods.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import type { Tracer } from '../traces/tracer.ts';
 import type { AdmissionSettings, PodFacts, PolicyFacts, Question } from './admission-messages.ts';
 import { type AdmissionThreadOptions, startAdmissionThread } from './admission-thread.ts';
 import { followCertificateFiles } from './certs/certificate-files.ts';
 import { rotateCertificates, type ServedCertificate } from './certs/certificate-rotator.ts';
 import type { RootPolicies, TrustSource } from './mutate.ts';
+import { traceReview } from './trace-review.ts';
 import type { PolicyContext } from './validate.ts';
 
 /** Options of {@link startWebhook}. */
 export interface WebhookOptions {
+  /** Absent: no spans. */
+  readonly tracer?: Tracer | undefined;
   readonly client: KubeClient;
   readonly host: string;
   /** Port to listen on; 0: any free port. */
@@ -94,7 +98,10 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     answer: (question) => answerFrom(options, question),
     clock,
     logger,
-    ...(metrics === undefined ? {} : { metrics }),
+    onReview: (sample) => {
+      metrics?.onReview(sample);
+      if (options.tracer !== undefined) traceReview(options.tracer, sample);
+    },
   });
   const stopping = new AbortController();
   let expiresMs: number | undefined;

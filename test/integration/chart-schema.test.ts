@@ -154,6 +154,10 @@ describe('values that pass the schema of the chart', function () {
       samplerArg: 0.1,
     });
     expect(load((await render({})) as readonly Rendered[]).webhook).to.not.have.property('agentTraces');
+    const traces = { endpoint: 'https://collector.obs:4318', sampler: 'traceidratio', samplerArg: 0.5 };
+    const controller = load((await render({ traces, profilingPort: 6060 })) as readonly Rendered[]);
+    expect([controller.traces, controller.profilingPort]).to.deep.equal([traces, 6060]);
+    expect(controller.webhook).to.not.have.property('agentTraces');
     expect(webhook.annotationBounds).to.deep.equal({
       accessLogOff: false,
       excludePorts: 'exceptRootPolicies',

@@ -14,11 +14,10 @@ import { buildModule } from '../cluster/build.ts';
 import { freePorts } from '../cluster/wait.ts';
 import { agentCommand } from '../support/agent-flags.ts';
 import { until } from '../support/fake-clock.ts';
+import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import {
   attributesIn,
   type ExportedSpan,
-  type ExportedTraces,
-  spansIn,
   startTracedApplication,
   TRACED,
   type TracedApplication,
@@ -34,8 +33,7 @@ describe('traces of the built agent', function () {
   let directory: string;
   let receiverPath: string;
   let app: TracedApplication;
-  let receiver: ChildProcess | undefined;
-  let received: ExportedTraces[];
+  let receiver: OtlpReceiver | undefined;
   let endpoint: string;
   let agent: ChildProcess | undefined;
   let lines: Record<string, unknown>[];
@@ -43,14 +41,7 @@ describe('traces of the built agent', function () {
   let adminPort: number;
 
   const startReceiver = async (refused = 0): Promise<void> => {
-    const started = spawn(receiverPath, [endpoint.replace('http://', ''), String(refused)], { stdio: ['pipe', 'pipe', 'inherit'] });
-    receiver = started;
-    let listens = false;
-    createInterface({ input: started.stdout }).on('line', (line) => {
-      if (line === 'listens') listens = true;
-      else received.push(JSON.parse(line) as ExportedTraces);
-    });
-    await until(() => listens, 'the receiver');
+    receiver = await startOtlpReceiver(receiverPath, endpoint, refused);
   };
   const startAgent = async (env: Readonly<Record<string, string>>): Promise<void> => {
     [port = 0, adminPort = 0] = await freePorts(2);
@@ -84,7 +75,7 @@ describe('traces of the built agent', function () {
   };
   const ask = async (path: string, headers: Readonly<Record<string, string>> = {}): Promise<number> =>
     (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close', ...headers } })).status;
-  const spans = (): readonly ExportedSpan[] => received.flatMap(spansIn);
+  const spans = (): readonly ExportedSpan[] => receiver?.spans() ?? [];
   const metric = async (result: string): Promise<string | undefined> => {
     const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
     return new RegExp(`sallyport_agent_spans_total\\{result="${result}"\\} (\\d+)`).exec(text)?.[1];
@@ -105,16 +96,11 @@ describe('traces of the built agent', function () {
     if (directory !== undefined) await rm(directory, { recursive: true });
   });
   beforeEach(() => {
-    received = [];
     lines = [];
   });
   afterEach(async () => {
     await stopAgent();
-    if (receiver !== undefined) {
-      const exit = once(receiver, 'exit');
-      receiver.stdin?.end();
-      await exit;
-    }
+    await receiver?.stop();
     receiver = undefined;
   });
 
@@ -143,7 +129,7 @@ describe('traces of the built agent', function () {
       'sallyport.rule': '1',
     });
     expect(failed?.status).to.deep.include({ code: 2 });
-    const [{ resource, scopeSpans } = { resource: { attributes: [] }, scopeSpans: [] }] = received[0]?.resourceSpans ?? [];
+    const [{ resource, scopeSpans } = { resource: { attributes: [] }, scopeSpans: [] }] = receiver?.received[0]?.resourceSpans ?? [];
     expect(attributesIn(resource.attributes)).to.deep.equal({
       'service.name': 'web',
       'service.namespace': 'shop',
@@ -152,7 +138,7 @@ describe('traces of the built agent', function () {
       'k8s.pod.name': 'web-1',
     });
     expect(scopeSpans[0]?.scope.name).to.equal('sallyport');
-    expect(JSON.stringify(received)).to.not.include('secret');
+    expect(JSON.stringify(receiver?.received)).to.not.include('secret');
   });
 
   it('arrive after the receiver was full, and after it was away, in the background', async () => {

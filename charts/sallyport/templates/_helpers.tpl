@@ -287,6 +287,10 @@ webhook:
   annotationBounds:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- if .Values.traces.endpoint }}
+traces:
+  {{- toYaml .Values.traces | nindent 2 }}
+{{- end }}
 {{- if .Values.reports.enabled }}
 reports:
   enabled: true

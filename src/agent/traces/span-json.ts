@@ -3,9 +3,10 @@
  * conventions for HTTP servers. Claims, header values and query strings never appear.
  */
 import type { Provenance } from '../../policy/model/program.ts';
+import { type Attribute, cutAttribute, ERROR_STATUS, nanosOf, numberAttribute } from '../../traces/otlp.ts';
+import type { SpanContext } from '../../traces/trace-context.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import { decisionOf, ruleOf } from '../log/decision-of.ts';
-import type { SpanContext } from './trace-context.ts';
 
 /** A span of one exchange. */
 export interface SpanFacts {
@@ -18,20 +19,7 @@ export interface SpanFacts {
   readonly endMs: number;
 }
 
-/** What the spans of an agent have in common: attributes of the resource by name. */
-export interface TraceSource {
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
-type Value = { readonly stringValue: string } | { readonly intValue: number };
-
-interface Attribute {
-  readonly key: string;
-  readonly value: Value;
-}
-
 const SERVER_KIND = 2;
-const ERROR_STATUS = 2;
 /** Other methods would be as many span names as a client likes. */
 const METHODS: ReadonlySet<string> = new Set(['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE']);
 
@@ -47,10 +35,10 @@ export function spanJson(record: ExchangeRecord, span: SpanFacts, maxField: numb
     ...(parentSpanId === undefined ? {} : { parentSpanId }),
     name: isKnown ? method : 'HTTP',
     kind: SERVER_KIND,
-    startTimeUnixNano: nanos(span.startMs),
-    endTimeUnixNano: nanos(span.endMs),
+    startTimeUnixNano: nanosOf(span.startMs),
+    endTimeUnixNano: nanosOf(span.endMs),
     attributes: attributesOf(record, maxField),
-    ...(status >= 500 ? { status: { code: ERROR_STATUS } } : {}),
+    ...(status >= 500 ? { status: ERROR_STATUS } : {}),
   });
 }
 
@@ -64,11 +52,11 @@ function attributesOf(record: ExchangeRecord, maxField: number): readonly Attrib
     text('url.path', path.replace(/[?#].*$/s, '')),
     text('url.scheme', 'http'),
     text('server.address', hostOf(verdict?.host ?? '')),
-    number('server.port', record.destinationPort),
+    numberAttribute('server.port', record.destinationPort),
     text('client.address', verdict?.remoteIp ?? record.sourceIp),
     text('network.peer.address', record.sourceIp),
     text('network.protocol.version', record.protocol),
-    status === 0 ? undefined : number('http.response.status_code', status),
+    status === 0 ? undefined : numberAttribute('http.response.status_code', status),
     status >= 500 ? text('error.type', String(status)) : undefined,
     verdict?.isGrpc === true ? text('rpc.system', 'grpc') : undefined,
     text('sallyport.decision', decisionOf(record)),
@@ -78,7 +66,7 @@ function attributesOf(record: ExchangeRecord, maxField: number): readonly Attrib
     text('sallyport.request_id', record.requestId),
   ];
   const present = attributes.filter((attribute) => attribute !== undefined);
-  return present.map((attribute) => cut(attribute, maxField));
+  return present.map((attribute) => cutAttribute(attribute, maxField));
 
   function text(key: string, value: string): Attribute | undefined {
     return value === '' ? undefined : { key, value: { stringValue: value } };
@@ -87,32 +75,14 @@ function attributesOf(record: ExchangeRecord, maxField: number): readonly Attrib
 
 function ruleAttributes(rule: Provenance | undefined): readonly Attribute[] {
   if (rule === undefined) return [];
-  return [{ key: 'sallyport.policy', value: { stringValue: `${rule.namespace}/${rule.name}` } }, number('sallyport.rule', rule.rule)];
-}
-
-function number(key: string, value: number): Attribute {
-  return { key, value: { intValue: value } };
-}
-
-function cut({ key, value }: Attribute, max: number): Attribute {
-  return 'stringValue' in value && value.stringValue.length > max
-    ? { key, value: { stringValue: value.stringValue.slice(0, max) } }
-    : { key, value };
+  return [
+    { key: 'sallyport.policy', value: { stringValue: `${rule.namespace}/${rule.name}` } },
+    numberAttribute('sallyport.rule', rule.rule),
+  ];
 }
 
 /** Without port, and without the brackets of an IPv6 address. */
 function hostOf(host: string): string {
   const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? [];
   return bracketed ?? plain ?? host;
-}
-
-/** A number would lose the last digits. */
-function nanos(ms: number): string {
-  return `${Math.floor(ms)}${String(Math.floor((ms % 1) * 1e6)).padStart(6, '0')}`;
-}
-
-/** The body of a request to export spans. @param spans of {@link spanJson} */
-export function exportBody({ attributes }: TraceSource, spans: readonly string[]): string {
-  const resource = { attributes: Object.entries(attributes).map(([key, value]) => ({ key, value: { stringValue: value } })) };
-  return `{"resourceSpans":[{"resource":${JSON.stringify(resource)},"scopeSpans":[{"scope":{"name":"sallyport"},"spans":[${spans.join(',')}]}]}]}`;
 }

@@ -7,14 +7,14 @@ import { type HeaderList, selectHeaders } from '../../http/header-list.ts';
 import type { ForwardHead } from '../../http/heads.ts';
 import type { LIMITS } from '../../limits/agent-limits.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { withoutTrailing } from '../../text.ts';
+import { type TraceSource, tracesUrl } from '../../traces/otlp.ts';
+import { createPoster } from '../../traces/post.ts';
+import { createSampler, type Sampler, type SamplerOptions } from '../../traces/sampler.ts';
+import { SpanExporter } from '../../traces/span-exporter.ts';
+import { formatTraceParent, newSpanId, newTraceId, parentOf, type SpanContext, traceStateOf } from '../../traces/trace-context.ts';
 import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { ExchangeTracer } from '../exchange/exchange-tracer.ts';
-import { createPoster } from './post.ts';
-import { createSampler, type Sampler, type SamplerOptions } from './sampler.ts';
-import { SpanExporter } from './span-exporter.ts';
-import { spanJson, type TraceSource } from './span-json.ts';
-import { formatTraceParent, newSpanId, newTraceId, parentOf, type SpanContext, traceStateOf } from './trace-context.ts';
+import { spanJson } from './span-json.ts';
 
 /** Where traces go, and which. */
 export interface TraceOptions extends SamplerOptions {
@@ -101,10 +101,4 @@ export class Traces implements ExchangeTracer {
     const facts = { context: span.context, parentSpanId: span.parent?.spanId, traceState: span.traceState, startMs, endMs };
     this.#exporter.add(spanJson(record, facts, limits.spanField.value));
   }
-}
-
-function tracesUrl(endpoint: string): URL {
-  const url = new URL(endpoint);
-  url.pathname = `${withoutTrailing(url.pathname, '/')}/v1/traces`;
-  return url;
 }

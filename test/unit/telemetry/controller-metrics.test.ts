@@ -58,6 +58,7 @@ describe('controller metrics', () => {
       'sallyport_report_write_total',
       'sallyport_resync_changes_total',
       'sallyport_signing_keys_usable',
+      'sallyport_spans_total',
       'sallyport_status_write_total',
       'sallyport_watch_restarts_total',
       'sallyport_workloads',

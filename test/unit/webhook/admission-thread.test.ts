@@ -77,7 +77,7 @@ describe('the thread of admission', () => {
         questions.push(question);
         return answer(question);
       },
-      metrics: { onReview: (sample) => void samples.push(sample), onCertificate: () => undefined },
+      onReview: (sample) => void samples.push(sample),
       clock,
       logger: createLogger({ level: 'silent', component: 'test' }),
     });

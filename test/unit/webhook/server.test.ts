@@ -5,10 +5,12 @@ import { expect } from 'chai';
 import { Registry } from 'prom-client';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
-import { createWebhookMetrics } from '../../../src/telemetry/webhook-metrics.ts';
+import { createWebhookMetrics, type ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
+import type { SpanDescription, Tracer } from '../../../src/traces/tracer.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
 import { reviewPod } from '../../../src/webhook/mutate.ts';
 import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
+import { traceReview } from '../../../src/webhook/trace-review.ts';
 import { reviewPolicy } from '../../../src/webhook/validate.ts';
 import { until } from '../../support/fake-clock.ts';
 import { TRUST } from '../../support/guarded-pods.ts';
@@ -75,6 +77,7 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
 let server: AdmissionServer;
 let certificates: Certificates;
 let registry: Registry;
+let samples: ReviewSample[] = [];
 /** Lines of level error. */
 let bugs = 0;
 
@@ -83,6 +86,7 @@ function setUp(): void {
   before(async () => {
     certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
     registry = new Registry();
+    const metrics = createWebhookMetrics(registry);
     server = await startAdmissionServer({
       host: '127.0.0.1',
       port: 0,
@@ -96,7 +100,12 @@ function setUp(): void {
           throw new TypeError('secret of the inside');
         },
       },
-      metrics: createWebhookMetrics(registry),
+      metrics: {
+        onReview: (sample) => {
+          samples.push(sample);
+          metrics.onReview(sample);
+        },
+      },
       logger: Object.assign(Object.create(createLogger({ level: 'silent', component: 'test' })), { error: () => void (bugs += 1) }),
     });
     server.serve(certificates.serving);
@@ -374,5 +383,35 @@ describe('admission server: errors, certificates and metrics', () => {
 
     expect(series).to.match(/sallyport_admission_reviews_total\{webhook="\/mutate",result="patched"\} \d/);
     expect(series).to.match(/controller_runtime_webhook_requests_total\{webhook="unknown",code="404"\} 4/);
+  });
+});
+
+describe('admission server: traces', () => {
+  setUp();
+
+  it('have the trace context of the API server, and the path of the webhook only', async () => {
+    samples = [];
+    const traceParent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const headers = { 'content-type': 'application/json', traceparent: traceParent };
+    const review = JSON.stringify(reviewOf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } }));
+    await call('/validate', review, { headers });
+    await call('/secret-of-a-client', '{}');
+    await call('/bug', review);
+
+    expect(samples.map(({ webhook, code, result }) => [webhook, code, result])).to.deep.equal([
+      ['/validate', 200, 'denied'],
+      ['unknown', 404, 'error'],
+      ['/bug', 500, 'error'],
+    ]);
+    expect(samples.map((sample) => sample.traceParent)).to.deep.equal([traceParent, undefined, undefined]);
+  });
+
+  it('have a span for each review', () => {
+    const spans: [SpanDescription, number][] = [];
+    const tracer: Tracer = { trace: (_, work) => work(() => undefined), record: (...span) => void spans.push(span) };
+    traceReview(tracer, { webhook: '/mutate', code: 200, result: 'patched', durationMs: 3, traceParent: 'x' });
+
+    const attributes = { 'url.path': '/mutate', 'http.response.status_code': 200, 'sallyport.result': 'patched' };
+    expect(spans).to.deep.equal([[{ name: 'admission /mutate', kind: 'server', attributes, traceParent: 'x' }, 3]]);
   });
 });

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { ExchangeRecord } from '../../../../src/agent/exchange/exchange-record.ts';
-import { exportBody, type SpanFacts, spanJson } from '../../../../src/agent/traces/span-json.ts';
+import { type SpanFacts, spanJson } from '../../../../src/agent/traces/span-json.ts';
 import type { VerdictLog } from '../../../../src/filters/verdict.ts';
+import { exportBody } from '../../../../src/traces/otlp.ts';
 
 const FACTS: SpanFacts = {
   context: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), isSampled: true },

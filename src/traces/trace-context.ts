@@ -2,7 +2,7 @@
  * `traceparent` of W3C Trace Context (https://www.w3.org/TR/trace-context/), versions 00 and later ones as far as they are compatible.
  */
 import { randomBytes } from 'node:crypto';
-import type { HeaderList } from '../../http/header-list.ts';
+import type { HeaderList } from '../http/header-list.ts';
 
 /** Where a span is in its trace. */
 export interface SpanContext {

@@ -2,7 +2,7 @@
  * The samplers of the OpenTelemetry specification (https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling), by the names of
  * `OTEL_TRACES_SAMPLER`.
  */
-import type { TracesSampler } from '../../api/kube/agent-contract.ts';
+import type { TracesSampler } from '../api/kube/agent-contract.ts';
 import type { SpanContext } from './trace-context.ts';
 
 /** A sampler, and the share that it takes of the traces that it decides about. */

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { createPoster } from '../../../../src/agent/traces/post.ts';
-import { LIMITS } from '../../../../src/limits/agent-limits.ts';
+import { LIMITS } from '../../../src/limits/agent-limits.ts';
+import { createPoster } from '../../../src/traces/post.ts';
 
 describe('POST of spans', () => {
   let server: Server;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { createSampler } from '../../../../src/agent/traces/sampler.ts';
-import type { TracesSampler } from '../../../../src/api/kube/agent-contract.ts';
+import type { TracesSampler } from '../../../src/api/kube/agent-contract.ts';
+import { createSampler } from '../../../src/traces/sampler.ts';
 
 const LOW = `${'f'.repeat(16)}${'0'.repeat(15)}1`;
 const HIGH = `${'0'.repeat(16)}${'f'.repeat(16)}`;

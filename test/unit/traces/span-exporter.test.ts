@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { PostResult } from '../../../../src/agent/traces/post.ts';
-import { SpanExporter } from '../../../../src/agent/traces/span-exporter.ts';
-import { LIMITS, type LimitName } from '../../../../src/limits/agent-limits.ts';
-import { Limit } from '../../../../src/limits/limit.ts';
-import type { Logger } from '../../../../src/telemetry/logger.ts';
-import { until } from '../../../support/fake-clock.ts';
+import { LIMITS, type LimitName } from '../../../src/limits/agent-limits.ts';
+import { Limit } from '../../../src/limits/limit.ts';
+import type { Logger } from '../../../src/telemetry/logger.ts';
+import type { PostResult } from '../../../src/traces/post.ts';
+import { SpanExporter } from '../../../src/traces/span-exporter.ts';
+import { until } from '../../support/fake-clock.ts';
 
 const answered = (status: number, body = '', retryAfter = ''): PostResult => ({ kind: 'answered', status, body, retryAfter });
 const FAILED: PostResult = { kind: 'failed', reason: 'ECONNREFUSED' };

@@ -2,12 +2,12 @@
  * Exports spans in batches, in the background. The queue is limited in spans and in bytes; what does not fit, what a collector refuses and
  * what cannot be sent in a few attempts is dropped and counted.
  */
-import type { LIMITS } from '../../limits/agent-limits.ts';
-import { BoundedList, ByteBudget } from '../../limits/containers.ts';
-import { pauseFor, startDeadline, startTimer } from '../../limits/timers.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { LIMITS } from '../limits/agent-limits.ts';
+import { BoundedList, ByteBudget } from '../limits/containers.ts';
+import { pauseFor, startDeadline, startTimer } from '../limits/timers.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { exportBody, type TraceSource } from './otlp.ts';
 import type { Poster, PostResult } from './post.ts';
-import { exportBody, type TraceSource } from './span-json.ts';
 
 /** Parts of an exporter. */
 export interface SpanExporterOptions {

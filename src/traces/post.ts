@@ -3,8 +3,8 @@
  */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
-import type { LIMITS } from '../../limits/agent-limits.ts';
-import { startDeadline } from '../../limits/timers.ts';
+import type { LIMITS } from '../limits/agent-limits.ts';
+import { startDeadline } from '../limits/timers.ts';
 
 /** What a collector answered; or `failed`: it did not, and may be reached later. */
 export type PostResult =

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { formatTraceParent, newSpanId, newTraceId, parentOf, traceStateOf } from '../../../../src/agent/traces/trace-context.ts';
+import { formatTraceParent, newSpanId, newTraceId, parentOf, traceStateOf } from '../../../src/traces/trace-context.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
