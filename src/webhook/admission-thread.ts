@@ -33,6 +33,8 @@ export interface AdmissionThread extends AdmissionServer {
 export const ADMISSION_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 };
 /** Time until a thread that ended is started again, in milliseconds. */
 const RESTART_MS = 1_000;
+/** Longest wait for open reviews to end, in milliseconds; the server itself ends connections after 5 s. */
+const CLOSE_MS = 8_000;
 
 /** Starts the thread; resolves when it listens. @throws the system error if the port is not available */
 export async function startAdmissionThread(options: AdmissionThreadOptions): Promise<AdmissionThread> {
@@ -91,7 +93,9 @@ class Thread {
     this.#cancelRestart();
     if (this.#worker !== undefined) {
       send(this.#worker, { kind: 'close' });
+      const cancel = this.#options.clock.after(CLOSE_MS, () => this.#closed.resolve());
       await this.#closed.promise;
+      cancel();
       await this.#worker?.terminate();
     }
   }
