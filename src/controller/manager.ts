@@ -4,6 +4,7 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, type WorkloadRef } from '../api/kube/keys.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
 import { fencedClient } from '../cluster/fenced-client.ts';
 import { type LeaseTerm, runWithLease } from '../cluster/lease.ts';
 import { createRecorder, type Recorder } from '../cluster/recorder.ts';
@@ -87,10 +88,7 @@ export function createManager(options: ManagerOptions): Manager {
     portsFor: replica.clusterState.selection.portsFor,
     whyOverBudget: replica.clusterState.whyOverBudget,
     editedPods: (policy) => editedPods(policy, replica.clusterState.selection, options.mesh.current().rootNamespace),
-    rootPoliciesFor: (namespace, labels) =>
-      [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
-        .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)
-        .map(({ metadata }) => objectKey(metadata.namespace, metadata.name)),
+    rootPoliciesFor: (namespace, labels) => rootPoliciesIn(replica, options.mesh.current().rootNamespace, { namespace, labels }),
     namespaceLabelsOf: (name) => replica.clusterState.namespaces.get(objectKey('', name))?.labels,
     trustFor: (workload) => {
       const signer = replica.keyRing.signer();
@@ -158,6 +156,16 @@ async function contend({ clusterState, delivery }: Replica, { options, lead, onH
     return lead({ lost, stopping: signal }, isHeld);
   };
   await runWithLease({ client, ...lease, logger, onChange }, start, signal);
+}
+
+function rootPoliciesIn(
+  { clusterState }: Replica,
+  rootNamespace: string,
+  { namespace, labels }: Pick<SlimPod, 'namespace' | 'labels'>,
+): readonly string[] {
+  return [...clusterState.selection.policiesFor(namespace, labels).values()]
+    .filter(({ metadata }) => metadata.namespace === rootNamespace)
+    .map(({ metadata }) => objectKey(metadata.namespace, metadata.name));
 }
 
 function whyNotSynced(name: string, reflector: Reflector): string | undefined {

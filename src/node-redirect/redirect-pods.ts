@@ -103,6 +103,7 @@ class RedirectLoop {
     signal.addEventListener('abort', stop, { once: true });
     while (!signal.aborted) {
       if (this.#pods.size > 0) this.#look(signal);
+      else this.#nextReportMs = 0;
       await this.#pause();
     }
     signal.removeEventListener('abort', stop);

@@ -17,8 +17,11 @@ type Family = keyof typeof LOOPBACK;
 
 /** Longest wait: a node that has just joined first pulls the image of the program. */
 const WAIT_MS = 300_000;
-/** Pause between two attempts. */
+/** Shortest and longest pause between two attempts: after a while, all pods of a node may wait. */
 const POLL_MS = 100;
+const MAX_POLL_MS = 1_000;
+/** Share of the time waited so far that the next pause is longer by. */
+const POLL_GROWTH = 0.05;
 /** Time between two messages. */
 const REPORT_MS = 15_000;
 /** Longest time of one attempt: an answer comes from the same machine. */
@@ -53,7 +56,8 @@ export async function waitForRedirect(
   const redirect = parseRedirect(args);
   if (!/^[\w-]{1,64}$/.test(podUid)) throw new RefusedError('SP_CONFIG', `"${podUid}" is not the UID of a pod`);
   const sockets = new Sockets(redirect.rest);
-  const deadline = performance.now() + waitMs;
+  const start = performance.now();
+  const deadline = start + waitMs;
   let nextReport = 0;
   try {
     await sockets.announce(podUid);
@@ -68,7 +72,7 @@ export async function waitForRedirect(
         report(message);
         nextReport = performance.now() + REPORT_MS;
       }
-      await sleep(POLL_MS);
+      await sleep(Math.min(MAX_POLL_MS, POLL_MS + (performance.now() - start) * POLL_GROWTH));
     }
   } finally {
     sockets.close();
