@@ -63,8 +63,9 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     node: ['node:crypto', 'node:zlib'],
   },
   feed: {
-    job: 'the protocol of the feed between controller and agent: frames and messages',
+    job: 'the protocol of the feed between controller and agent: frames, messages, bundles in parts',
     npm: ['zod/mini'],
+    node: ['node:crypto'],
   },
   jwt: {
     job: 'tokens: extraction, verification, claims, key import, cache of verified tokens',
@@ -332,6 +333,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'compile',
       'delivery',
       'errors.ts',
+      'feed-server',
       'jwks',
       'keys',
       'reports',
@@ -341,7 +343,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'traces',
       'workqueue',
     ],
-    types: ['feed-server', 'ops-server', 'telemetry'],
+    types: ['ops-server', 'telemetry'],
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
@@ -488,7 +490,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
     // Of `limits` only what holds no counters: the agent's counters are in its own file.
     packages: ['agent/bundles', 'bundle/joined-files.ts', 'feed', 'limits/containers.ts', 'limits/timers.ts', 'replace-file.ts'],
     npm: [],
-    maxKiB: 16,
+    maxKiB: 20,
   },
   'controller-traces': {
     packages: ['limits/containers.ts', 'limits/timers.ts', 'text.ts', 'traces'],

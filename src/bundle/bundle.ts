@@ -4,6 +4,7 @@
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import type { Program } from '../policy/model/program.ts';
+import type { Chunk } from './canonical-json.ts';
 
 /** Schema of the document; an agent rejects any other. */
 export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v2';
@@ -54,4 +55,6 @@ export interface EncodedBundle {
   readonly digest: string;
   /** Canonical JSON (sorted keys). */
   readonly json: string;
+  /** The same in chunks, of which many bundles share some. */
+  readonly chunks: readonly Chunk[];
 }

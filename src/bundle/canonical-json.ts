@@ -1,9 +1,37 @@
 /*
  * Canonical JSON: equal values give equal strings.
  */
+import { digestBase64Url } from './digest.ts';
+
+/** A piece of canonical JSON. */
+export class Chunk {
+  readonly text: string;
+  #size = -1;
+  #digest = '';
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** Bytes in UTF-8. */
+  get size(): number {
+    if (this.#size < 0) this.#size = Buffer.byteLength(this.text);
+    return this.#size;
+  }
+
+  /** SHA-256 in base64url, computed once. */
+  get digest(): string {
+    if (this.#digest === '') this.#digest = digestBase64Url(this.text);
+    return this.#digest;
+  }
+}
 
 /** Text of values that are part of many bundles. */
-const keptTexts = new WeakMap<object, string>();
+const keptTexts = new WeakMap<object, Chunk>();
+/** Shortest text that is a chunk, in characters. */
+const MIN_CHUNK = 128;
+/** Most chunks of one document. */
+const MAX_CHUNKS = 4096;
 
 /**
  * The canonical form of a plain JSON value: members sorted by code unit, those that are array indices first, no whitespace. Members that are
@@ -21,16 +49,16 @@ export function canonicalJson(value: unknown): string {
  * @returns the length of the text
  */
 export function keepCanonicalJson(value: object): number {
-  const text = canonicalJsonOfParts(value);
-  keptTexts.set(value, text);
-  return text.length;
+  const chunk = keptTexts.get(value) ?? new Chunk(canonicalJsonOfParts(value));
+  keptTexts.set(value, chunk);
+  return chunk.text.length;
 }
 
 /** The same as {@link canonicalJson}, quicker for a value of which parts were kept. */
 export function canonicalJsonOfParts(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const kept = keptTexts.get(value);
-  if (kept !== undefined) return kept;
+  if (kept !== undefined) return kept.text;
   let text = '';
   let separator = '';
   if (Array.isArray(value)) {
@@ -48,6 +76,47 @@ export function canonicalJsonOfParts(value: unknown): string {
     separator = ',';
   }
   return `{${text}}`;
+}
+
+/**
+ * The canonical form in chunks: each text that was kept is one, and what is between two of them. Kept texts of a few characters, and all
+ * but the long ones of a document of thousands, belong to what is between.
+ */
+export function canonicalChunks(value: unknown, minCharacters: number = MIN_CHUNK): readonly Chunk[] {
+  const chunks: Chunk[] = [];
+  let between = '';
+  const write = (one: unknown): void => {
+    if (typeof one !== 'object' || one === null) {
+      between += JSON.stringify(one);
+      return;
+    }
+    const kept = keptTexts.get(one);
+    if (kept !== undefined && kept.text.length < minCharacters) between += kept.text;
+    else if (kept !== undefined) {
+      if (between !== '') chunks.push(new Chunk(between));
+      chunks.push(kept);
+      between = '';
+    } else if (Array.isArray(one)) writeList('[]', one, (item) => write(item === undefined ? null : item));
+    else {
+      const members = one as Readonly<Record<string, unknown>>;
+      const keys = inOrder(Object.keys(members)).filter((key) => members[key] !== undefined);
+      writeList('{}', keys, (key) => {
+        between += `${JSON.stringify(key)}:`;
+        write(members[key]);
+      });
+    }
+  };
+  const writeList = <T>(ends: string, items: readonly T[], writeItem: (item: T) => void): void => {
+    between += ends.charAt(0);
+    items.forEach((item, at) => {
+      if (at > 0) between += ',';
+      writeItem(item);
+    });
+    between += ends.charAt(1);
+  };
+  write(value);
+  if (between !== '') chunks.push(new Chunk(between));
+  return chunks.length > MAX_CHUNKS ? canonicalChunks(value, minCharacters * 4) : chunks;
 }
 
 /** Whether a key may be an array index, which has at most ten digits. */

@@ -6,7 +6,7 @@ import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/name
 import { type Finding, RefusedError } from '../errors.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
 import { type Bundle, type EncodedBundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
-import { canonicalJson, canonicalJsonOfParts } from './canonical-json.ts';
+import { canonicalChunks, canonicalJson, keepCanonicalJson } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
 import { gzipDeterministic, PLAIN_LIMIT_BYTES, type StoredForm, toStoredForm } from './slots.ts';
 
@@ -26,8 +26,10 @@ export type ConfigMapDataResult =
 
 /** The bundle as canonical JSON, with the digest of that JSON. */
 export function encodeBundle(bundle: Bundle): EncodedBundle {
-  const json = canonicalJsonOfParts(bundle);
-  return { workload: bundle.workload, digest: digestOf(json), json };
+  for (const keySet of Object.values(bundle.keySets)) keepCanonicalJson(keySet);
+  const chunks = canonicalChunks(bundle);
+  const json = chunks.map(({ text }) => text).join('');
+  return { workload: bundle.workload, digest: digestOf(json), json, chunks };
 }
 
 /** The same bundle in the form of level 1, for agents that an earlier version injected: its workload has no kind. */

@@ -99,7 +99,14 @@ export interface ControllerConfig {
   /** Without `endpoint` the controller exports no traces. */
   readonly traces: { readonly endpoint?: string; readonly sampler: TracesSampler; readonly samplerArg: number };
   readonly reports: { readonly enabled: boolean };
-  readonly feed: { readonly enabled: boolean; readonly host: string; readonly port: number; readonly maxStreams: number };
+  readonly feed: {
+    readonly enabled: boolean;
+    readonly host: string;
+    readonly port: number;
+    readonly maxStreams: number;
+    /** ServiceAccount, `namespace/name`; absent: no agent serves a node. */
+    readonly nodeAgent?: string | undefined;
+  };
 }
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -290,6 +297,11 @@ const configObject = z.strictObject({
       host: z.string().default('0.0.0.0').meta({ description: 'Address on which the feed is served' }),
       port: port.default(9444).meta({ description: DESCRIPTIONS.feedPort }),
       maxStreams: z.coerce.number().int().min(1).max(100_000).default(2000).meta({ description: DESCRIPTIONS.feedMaxStreams }),
+      nodeAgent: z
+        .string()
+        .regex(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/, 'a ServiceAccount as `namespace/name`')
+        .optional()
+        .meta({ description: DESCRIPTIONS.feedNodeAgent }),
     })
     .prefault({}),
 });

@@ -71,6 +71,8 @@ export const DESCRIPTIONS = {
   feedEnabled:
     'Serves new bundles to agents over streams, without a patch of each pod, and reports in the condition `Programmed` of each policy how many agents enforce it. Pods take part once they are created again',
   feedPort: 'Port on which the controller serves the feed to agents',
+  feedNodeAgent:
+    'ServiceAccount, as `namespace/name`, of agents that get the bundles of all pods of their node over one stream; absent: every agent serves its own pod',
   feedMaxStreams: 'Number of agents that the leader serves over the feed; further ones get bundles through their volumes only',
   agentImagePullPolicy: 'Image pull policy of injected agents',
 } as const;

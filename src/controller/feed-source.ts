@@ -4,7 +4,6 @@
 import type { JwtRule } from '../api/istio/resources.ts';
 import { parseWorkloadKey, type WorkloadKey } from '../api/kube/keys.ts';
 import { hasInlineKeys, keySetId } from '../compile/key-set-id.ts';
-import type { RelayedFiles } from '../delivery/relayed-files.ts';
 import type { FeedSource, UnknownKeyResult } from '../feed-server/agent-streams.ts';
 import type { Replica } from './replica.ts';
 
@@ -12,10 +11,10 @@ import type { Replica } from './replica.ts';
 const RENEW_PAUSE_MS = 60_000;
 const MAX_RENEWED = 10_000;
 
-/** The bundles that are published, with their files as this process wrote them or the API server has them. */
+/** The bundles that are announced or published, with their files as this process signed them or the API server has them. */
 export function createFeedSource(
   { clusterState, ledger, jwksCache, delivery, clock }: Pick<Replica, 'clusterState' | 'ledger' | 'jwksCache' | 'delivery' | 'clock'>,
-  relayed: RelayedFiles,
+  { relayed, held }: Pick<Replica, 'relayed' | 'held'>,
 ): FeedSource {
   /** When the bundles of workloads may be renewed again, for the last {@link MAX_RENEWED} of them. */
   const renewable = new Map<WorkloadKey, number>();
@@ -24,18 +23,27 @@ export function createFeedSource(
     onPod: (listener) => clusterState.pods.subscribe(({ key }) => listener(key)),
     currentOf: (workload) => {
       const published = ledger.get(workload)?.published;
+      const ahead = delivery.announced.get(workload);
+      const { namespace } = parseWorkloadKey(workload);
+      if (ahead !== undefined) return { number: ahead.number, read: (signal) => relayed.withIndex(namespace, ahead, signal) };
       if (published?.current === undefined) return undefined;
-      return { number: published.current.number, files: (signal) => relayed.read(workload, published, signal) };
+      const { number } = published.current;
+      return { number, held: held.get(workload, number), read: (signal) => relayed.read(workload, published, signal) };
     },
-    onBundle: (listener) => ledger.subscribe(({ key }) => listener(key)),
-    onAhead: (workload) => {
+    onBundle: (listener) => {
+      const unsubscribes = [ledger.subscribe(({ key }) => listener(key)), delivery.announced.subscribe(listener)];
+      return () => {
+        for (const unsubscribe of unsubscribes) unsubscribe();
+      };
+    },
+    onAhead: (workload, number) => {
       const nowMs = clock.nowMs();
       if ((renewable.get(workload) ?? 0) > nowMs) return;
       const [oldest] = renewable.keys();
       if (renewable.size >= MAX_RENEWED && oldest !== undefined) renewable.delete(oldest);
       renewable.delete(workload);
       renewable.set(workload, nowMs + RENEW_PAUSE_MS);
-      delivery.renew(parseWorkloadKey(workload));
+      delivery.renew(parseWorkloadKey(workload), number);
     },
     onUnknownKeys: (workload, keys) => {
       const results = new Map<string, UnknownKeyResult>([...keys.keys()].map((keySet) => [keySet, 'foreign']));

@@ -29,6 +29,7 @@ export function createGauges({ clusterState, ledger, jwksCache, keyRing, term }:
     signingKeysUsable: () => (keyRing.state().kind === 'waiting' ? undefined : keyRing.state().kind === 'ready'),
     running: () => ({
       workload: term()?.pipeline.queue.running() ?? [],
+      'bundle-write': term()?.writes?.queue.running() ?? [],
       'policy-status': term()?.statuses.queue.running() ?? [],
       'pod-touch': term()?.touches.queue.running() ?? [],
       report: term()?.reports?.queue.running() ?? [],

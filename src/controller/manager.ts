@@ -62,7 +62,7 @@ export function createManager(options: ManagerOptions): Manager {
   const { logger, metrics, instance, lease } = options;
   let mayWrite = (): boolean => true;
   const client = lease === undefined ? options.client : fencedClient(options.client, () => mayWrite());
-  const replica = createReplica({ ...options, client });
+  const replica = createReplica({ ...options, client, isLeading: () => mayWrite() });
   const recorder = createRecorder({ client, controller: 'sallyport.dev/controller', instance, logger });
   let isLeading = false;
   let holder = '';
@@ -95,7 +95,7 @@ export function createManager(options: ManagerOptions): Manager {
       return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };
     },
     feed: {
-      source: createFeedSource(replica, replica.relayed),
+      source: createFeedSource(replica, replica),
       isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
       leaderHost: () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP,
     },

@@ -5,19 +5,21 @@
 import type { Policy } from '../api/istio/resources.ts';
 import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { REFRESH_KEYS_ANNOTATION } from '../api/kube/names.ts';
-import type { SlimPod } from '../api/kube/slim.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Affected, Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { Priority } from '../workqueue/fair-keys.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver, type WorkersOptions } from '../workqueue/workers.ts';
+import type { BundleWrites } from './bundle-writes.ts';
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
 import { createResync, type Resync } from './resync.ts';
 import type { Touches } from './touches.ts';
 
 /** Parts and settings of a pipeline. */
-export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> {
+export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish' | 'ahead'> {
+  /** Agents get bundles before these writes; absent: by writing. */
+  readonly ahead?: { readonly announce: NonNullable<ReconcileOptions['ahead']>['announce']; readonly writes: BundleWrites };
   /** Workers; default 4. */
   readonly concurrency?: number;
   /** Uniform in [0, 1). */
@@ -57,7 +59,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     maxDelayMs: MAX_RETRY_DELAY_MS,
     ...(queueObserver === undefined ? {} : { observer: queueObserver }),
   });
-  const resync = createResync({ ...options, queue });
+  const holds: WorkQueue['holds'] = (key) => queue.holds(key) || options.ahead?.writes.queue.holds(key) === true;
+  const resync = createResync({ ...options, queue: { add: queue.add, holds } });
   const enqueue = (workload: WorkloadKey, priority: Priority = 'normal'): void => {
     resync.onEvent(workload);
     queue.add(workload, priority);
@@ -92,18 +95,21 @@ async function run(options: PipelineOptions, parts: Parts, signal: AbortSignal):
   ];
   // At low priority, so that changes overtake them: most of these workloads are published as they should be.
   for (const workload of allWorkloads(options)) queue.add(workload, 'low');
-  await Promise.all([runWorkers(workersOf(options, parts), signal), options.touches?.run(signal)]);
+  await Promise.all([runWorkers(workersOf(options, parts), signal), options.ahead?.writes.run(signal), options.touches?.run(signal)]);
   for (const unsubscribe of unsubscribes) unsubscribe();
   queue.close();
 }
 
 function workersOf(options: PipelineOptions, { queue, resync }: Parts): WorkersOptions {
-  const { observer, touches, logger, workSignal, concurrency, workerObserver } = options;
+  const { ahead, observer, touches, logger, workSignal, concurrency, workerObserver, ...rest } = options;
+  const afterPublish: ReconcileOptions['afterPublish'] = (key, pods, priority = queue.priorityOf(key)) => touches?.add(pods, priority);
   const handle = createReconcile({
-    ...options,
-    ...(touches === undefined
+    ...rest,
+    logger,
+    afterPublish,
+    ...(ahead === undefined
       ? {}
-      : { afterPublish: (key: WorkloadKey, pods: readonly SlimPod[]) => touches.add(pods, queue.priorityOf(key)) }),
+      : { ahead: { announce: ahead.announce, take: (key, write) => ahead.writes.take(key, write, queue.priorityOf(key)) } }),
     observer: {
       onCompile: (durationMs, bytes) => observer?.onCompile(durationMs, bytes),
       onPublish: (outcome, workload) => {

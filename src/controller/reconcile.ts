@@ -15,6 +15,7 @@ import {
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 import type { Clock } from '../clock.ts';
 import { compileLegacy, compileToFit, type FittedBundle } from '../compile/compile-to-fit.ts';
 import type { CompileInput, CompileResult } from '../compile/compile-workload.ts';
@@ -25,7 +26,9 @@ import type { ClusterState } from '../state/cluster-state.ts';
 import type { DesiredBundle, DesiredLedger, Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Tracer, traced } from '../traces/tracer.ts';
+import type { Priority } from '../workqueue/fair-keys.ts';
 import type { HandleResult } from '../workqueue/workers.ts';
+import type { BundleWrite } from './bundle-writes.ts';
 
 /** Parts and settings of the reconciliation of workloads. */
 export interface ReconcileOptions {
@@ -39,11 +42,17 @@ export interface ReconcileOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with the workload's agent pods once its bundle is published, also when nothing was written. */
-  readonly afterPublish?: (key: WorkloadKey, pods: readonly SlimPod[]) => void;
+  readonly afterPublish?: (key: WorkloadKey, pods: readonly SlimPod[], priority?: Priority) => void;
   /** Called before a bundle of the namespace is published. @throws TransientError */
   readonly beforePublish?: (namespace: string, signal: AbortSignal) => Promise<void>;
   /** Absent: no spans. */
   readonly tracer?: Tracer | undefined;
+  /** Makes a bundle available to agents before it is written, and writes it later; absent: nothing but writing brings bundles to agents. */
+  readonly ahead?: {
+    readonly announce: (bundle: EncodedBundle, options: PublishOptions) => void;
+    /** See {@link BundleWrites.take} */
+    readonly take: (key: WorkloadKey, write: BundleWrite) => boolean;
+  };
   readonly observer?: ReconcileObserver;
   /** Longest time that a bundle waits for the first response of a new key source, in milliseconds; default 1000. */
   readonly keyHoldMs?: number;
@@ -78,7 +87,7 @@ async function reconcile(options: ReconcileOptions, key: WorkloadKey, signal: Ab
   if (workload.kind === '' && hasOldAgents(options.clusterState, workload)) return undefined;
   const pods = options.clusterState.agentPodsOf(workload);
   if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
-    await withdraw(options, workload, { key, signal });
+    await write(options, { key, bytes: 0, run: (workSignal) => withdraw(options, workload, { key, signal: workSignal }) }, signal);
     return undefined;
   }
   const holdMs = remainingHoldMs(options, key);
@@ -100,7 +109,6 @@ interface Job {
 
 async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal): Promise<void> {
   const { key, workload, pods } = job;
-  const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
   const { encoded, legacy, policies } = await traced(options.tracer, { name: 'compile', attributes: {} }, async (set) => {
     const compiled = compile(options, job, owner);
@@ -108,19 +116,40 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
     return compiled;
   });
   await options.beforePublish?.(workload.namespace, signal);
-  let legacyFault: { readonly error: unknown } | undefined;
   const publishOptions: PublishOptions = {
     policies,
     ...(owner === undefined ? {} : { owner }),
     ...(legacy === undefined ? {} : { legacy }),
-    onLegacyFailed: (error) => {
-      legacyFault = { error };
-    },
+  };
+  options.ahead?.announce(encoded, publishOptions);
+  const bytes = encoded.json.length + (legacy?.json.length ?? 0);
+  const run: BundleWrite['run'] = (workSignal, priority) => deliver(options, { key, encoded, publishOptions, priority }, workSignal);
+  await write(options, { key, bytes, run }, signal);
+}
+
+/** Writes now, or leaves it to a queue. */
+async function write({ ahead }: ReconcileOptions, job: BundleWrite & { readonly key: WorkloadKey }, signal: AbortSignal): Promise<void> {
+  if (ahead?.take(job.key, job) !== true) await job.run(signal);
+}
+
+interface Delivered {
+  readonly key: WorkloadKey;
+  readonly encoded: EncodedBundle;
+  readonly publishOptions: PublishOptions;
+  readonly priority: Priority | undefined;
+}
+
+async function deliver(options: ReconcileOptions, job: Delivered, signal: AbortSignal): Promise<void> {
+  const { key, encoded, publishOptions, priority } = job;
+  const { ledger, delivery } = options;
+  let legacyFault: { readonly error: unknown } | undefined;
+  const onLegacyFailed = (error: unknown): void => {
+    legacyFault = { error };
   };
   try {
     const description = { name: 'publish', attributes: { 'sallyport.bundle_digest': encoded.digest } };
     const result = await traced(options.tracer, description, async (set) => {
-      const published = await delivery.publish(encoded, publishOptions, signal);
+      const published = await delivery.publish(encoded, { ...publishOptions, onLegacyFailed }, signal);
       set('sallyport.result', published);
       return published;
     });
@@ -132,7 +161,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   }
   ledger.accept(key);
   // Read again: a pod may have mounted the older bundle while this one was being written.
-  options.afterPublish?.(key, options.clusterState.agentPodsOf(workload));
+  options.afterPublish?.(key, options.clusterState.agentPodsOf(encoded.workload), priority);
   // All other agents have the bundle by now.
   const fault = legacyFault as { readonly error: unknown } | undefined;
   if (fault !== undefined && isRefused(options, key, fault.error)) throw fault.error;

@@ -10,6 +10,7 @@ import { type ListAll, listInCluster } from '../cluster/list-objects.ts';
 import { WatchedNamespaces } from '../cluster/watched-namespaces.ts';
 import { createBudgets } from '../compile/budgets.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import type { ConfigMapDeliveryOptions } from '../delivery/delivery-parts.ts';
 import { DocumentWatch } from '../delivery/document-watch.ts';
 import { createLabelIndexStore, type LabelIndexStore } from '../delivery/label-index-store.ts';
 import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
@@ -26,6 +27,7 @@ import type { AgentReports } from '../status/agent-reports.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { HeldParts } from './held-parts.ts';
 import { createInformers, type Informer } from './informers.ts';
 import { recallLastGood } from './keep-last-good.ts';
 import type { KeyServers } from './key-servers.ts';
@@ -59,6 +61,8 @@ export interface ReplicaOptions {
   readonly agentRules?: AgentRules;
   /** Namespaces to read, the root namespace among them; absent: the whole cluster. */
   readonly watchNamespaces?: readonly string[];
+  /** Whether this process certainly leads now; absent: it is the only one. */
+  readonly isLeading?: () => boolean;
   /** What agents report over the feed; absent: there is no feed. */
   readonly agents?: AgentReports;
   /** Absent: the system clock. */
@@ -86,6 +90,8 @@ export interface Replica {
   readonly agents?: AgentReports;
   /** Files for the feed. */
   readonly relayed: RelayedFiles;
+  /** What agents with a feed have already. */
+  readonly held: HeldParts;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -98,7 +104,8 @@ export function createReplica(options: ReplicaOptions): Replica {
   const namespaces = namespacesOf(options);
   const list = namespaces?.list ?? listInCluster(client);
   const relayed = createRelayedFiles(client);
-  const feed = options.agents === undefined ? undefined : relayed;
+  const held = new HeldParts();
+  const feed = options.agents === undefined ? undefined : { relayed, held };
   const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, informers: () => informers, namespaces, feed });
   const wallMs = (): number => clock.wallMs();
   const trustedPods = createTrustedPods({ pods: clusterState.pods, signer: keyRing.signer, numberOf: delivery.numberOf, wallMs });
@@ -135,10 +142,11 @@ export function createReplica(options: ReplicaOptions): Replica {
       signer: keyRing.signer,
       wallMs,
       documents,
-      ...(feed === undefined ? {} : { onFiles: feed.putIndex }),
+      ...(feed === undefined ? {} : { onFiles: relayed.putIndex }),
     }),
     ...(options.agents === undefined ? {} : { agents: options.agents }),
     relayed,
+    held,
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);
@@ -184,12 +192,12 @@ interface SigningParts extends Pick<Replica, 'ledger'> {
   /** Undefined: the whole cluster is read. */
   readonly namespaces: WatchedNamespaces | undefined;
   /** Keeps what is signed; undefined: there is no feed. */
-  readonly feed: RelayedFiles | undefined;
+  readonly feed: Pick<Replica, 'relayed' | 'held'> | undefined;
 }
 
 /** The keys, and the delivery that signs with them. */
 function createSigning(
-  { client, namespace, metrics, logger, clock, keys }: ReplicaOptions & Required<Pick<ReplicaOptions, 'clock'>>,
+  { client, namespace, metrics, logger, clock, keys, isLeading }: ReplicaOptions & Required<Pick<ReplicaOptions, 'clock'>>,
   { ledger, informers, namespaces, feed }: SigningParts,
 ): Pick<Replica, 'keyRing' | 'delivery'> {
   const keyRing = createKeyRing({
@@ -211,10 +219,21 @@ function createSigning(
     clock,
     logger: logger.child({ part: 'delivery' }),
     onTampered: metrics.onTampered,
-    ...(feed === undefined ? {} : { onSigned: feed.putBundle }),
+    ...(isLeading === undefined ? {} : { isLeading }),
+    ...(feed === undefined ? {} : keepForFeed(feed)),
   });
   keyRing.subscribe(delivery.onKeysChanged);
   return { keyRing, delivery };
+}
+
+function keepForFeed({ relayed, held }: Pick<Replica, 'relayed' | 'held'>): Pick<ConfigMapDeliveryOptions, 'onSigned' | 'onVerified'> {
+  return {
+    onSigned: (key, bundle) => {
+      relayed.putBundle(key, bundle);
+      held.put(key, bundle.number, bundle.chunks);
+    },
+    onVerified: (key, number, chunks) => held.put(key, number, chunks),
+  };
 }
 
 /** Resolves when every informer has listed its resource once, or when `signal` aborts. */

@@ -10,7 +10,7 @@ import type { PublishOutcome } from './reconcile.ts';
 /** Parts and settings of a periodic resync. */
 export interface ResyncOptions {
   readonly clock: Clock;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, 'add' | 'holds'>;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Time between two resyncs in milliseconds, lengthened by up to a tenth; default 10 hours. */

@@ -13,6 +13,7 @@ import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
+import { type BundleWrites, createBundleWrites } from './bundle-writes.ts';
 import { recordClamps } from './clamp-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
@@ -47,6 +48,8 @@ export interface Term {
   readonly pipeline: Pipeline;
   readonly statuses: StatusLoop;
   readonly touches: Touches;
+  /** Undefined: there is no feed, and bundles are written by the pipeline. */
+  readonly writes: BundleWrites | undefined;
   /** Undefined: no reports are written. */
   readonly reports: ReportLoop | undefined;
 }
@@ -77,7 +80,8 @@ export async function runTerm(
   const workSignal = finishingSignal(clock, signals);
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
   const touches = createTermTouches(replica, options, workSignal);
-  const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches }, workSignal);
+  const writes = replica.agents === undefined ? undefined : createTermWrites(replica, options, workSignal);
+  const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches, writes }, workSignal);
   const reports = options.reports === true ? createTermReports(replica, options, workSignal) : undefined;
   const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts }, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
@@ -91,7 +95,7 @@ export async function runTerm(
   });
   const stopFollowingAgents = followAgents(replica, { touches, recorder: options.recorder });
   const stopClampEvents = recordClamps(clusterState, options.recorder);
-  onTerm({ pipeline, statuses, touches, reports });
+  onTerm({ pipeline, statuses, touches, writes, reports });
   try {
     await Promise.all([
       pipeline.run(signals.lost),
@@ -106,13 +110,14 @@ export async function runTerm(
     stopFollowingAgents();
     stopFollowingKeys();
     onTerm(undefined);
+    replica.delivery.endTerm();
     ledger.endTerm();
   }
 }
 
 /** Opens the feed for the term: a pod whose stream ends may need its volume again. @returns closes it */
 function followAgents(
-  { agents, relayed, clusterState }: Replica,
+  { agents, relayed, held, clusterState }: Replica,
   { touches, recorder }: Pick<TermOptions, 'recorder'> & Pick<Term, 'touches'>,
 ): () => void {
   if (agents === undefined) return () => undefined;
@@ -123,12 +128,14 @@ function followAgents(
   });
   // What was read between the terms may have been replaced by another leader.
   relayed.clear();
+  held.clear();
   agents.beginTerm();
   return () => {
     unsubscribe();
     stopEvents();
     agents.endTerm();
     relayed.clear();
+    held.clear();
   };
 }
 
@@ -149,10 +156,10 @@ function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSi
 
 function createTermPipeline(
   replica: Replica,
-  options: TermOptions & Required<Pick<PipelineOptions, 'beforePublish' | 'touches'>>,
+  options: TermOptions & Required<Pick<PipelineOptions, 'beforePublish' | 'touches'>> & Pick<Term, 'writes'>,
   workSignal: AbortSignal,
 ): Pipeline {
-  const { metrics, workers } = options;
+  const { metrics, workers, writes } = options;
   const logger = options.logger.child({ part: 'reconcile' });
   return createPipeline({
     ...replica,
@@ -166,8 +173,20 @@ function createTermPipeline(
     observer: { onCompile: metrics.onCompile, onPublish: (outcome) => metrics.onPublish(outcome) },
     workSignal,
     beforePublish: options.beforePublish,
+    ...(writes === undefined ? {} : { ahead: { announce: replica.delivery.announce, writes } }),
     queueObserver: metrics.queue('workload'),
     workerObserver: metrics.workers('workload', workers),
+  });
+}
+
+function createTermWrites({ clock }: Replica, { metrics, logger, workers }: TermOptions, workSignal: AbortSignal): BundleWrites {
+  return createBundleWrites({
+    clock,
+    logger: logger.child({ part: 'write' }),
+    concurrency: workers,
+    workSignal,
+    queueObserver: metrics.queue('bundle-write'),
+    workerObserver: metrics.workers('bundle-write', workers),
   });
 }
 

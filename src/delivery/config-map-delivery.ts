@@ -4,12 +4,14 @@
  */
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { legacyBundleName, slotName } from '../api/kube/workload.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { deleteObject, readObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS, type ObjectRef } from '../cluster/paths.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { WorkloadLedger } from '../status/workload-ledger.ts';
+import type { AnnouncedBundles } from './announced-bundles.ts';
 import { createCopySink } from './copy-sink.ts';
 import type { Delivery, DeliveryEvent, PublishOptions, PublishResult } from './delivery.ts';
 import { absorb, type ConfigMapDeliveryOptions, createParts, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
@@ -28,7 +30,7 @@ import {
 import { type SlotCopy, slotOfConfigMap } from './slot-config-map.ts';
 import { createTamperLog } from './tamper-log.ts';
 import { writeConfigMap } from './write-config-map.ts';
-import { isSigned, writeSlots } from './write-slots.ts';
+import { announcedOf, isSigned, signBundle, writeSlots } from './write-slots.ts';
 
 /** A delivery through ConfigMaps, and the receiving end of their informer. */
 export interface ConfigMapDelivery extends Delivery {
@@ -42,8 +44,17 @@ export interface ConfigMapDelivery extends Delivery {
   readonly numberOf: (workload: WorkloadRef) => number;
   /** Makes every bundle that was signed before now out of date: agents may know newer ones than the cluster, which was restored. */
   readonly renewAll: () => void;
-  /** The same for one bundle, which is then published again: an agent knows a newer one than the cluster. */
-  readonly renew: (workload: WorkloadRef) => void;
+  /** The same for one bundle, which is then published again: an agent knows a newer one than the cluster. @param number that the agent knows */
+  readonly renew: (workload: WorkloadRef, number: number) => void;
+  /**
+   * Signs a bundle and keeps it for agents that hold a stream, unless it is published already. To be called before {@link Delivery.publish}, which
+   * writes the same bytes. Does nothing when it cannot be signed, or this process may not lead any more.
+   */
+  readonly announce: (bundle: EncodedBundle, options: PublishOptions) => void;
+  /** What is announced and not published yet. */
+  readonly announced: Pick<AnnouncedBundles, 'get' | 'subscribe'>;
+  /** To be called when this process ceases to lead: what it announced is the next leader's to decide. */
+  readonly endTerm: () => void;
   /** Reports, with the bundles of its namespace, that another client changed a document which was written again. */
   readonly reportTampering: (change: DocumentChange) => void;
   /** To be called when other keys are known: verifies all copies again. */
@@ -55,23 +66,27 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
   const { ledger, clock } = options;
   const listeners = new Set<(event: DeliveryEvent) => void>();
   let renewBelow = 0;
-  /** By workload, the time of a call of `renew` since which nothing was published. */
+  /** By workload, the lowest number that is not out of date, since a call of `renew`. */
   const renewals = new Map<WorkloadKey, number>();
-  const tamperLog = createTamperLog({
-    clock,
-    onReport: (key) => parts.setPublished(key, ledger.get(key)?.published),
-    onDrift: (workload) => {
-      for (const listener of listeners) listener({ kind: 'drifted', workload });
-    },
-  });
+  const onDrift = (workload: WorkloadRef): void => {
+    for (const listener of listeners) listener({ kind: 'drifted', workload });
+  };
+  const tamperLog = createTamperLog({ clock, onReport: (key) => parts.setPublished(key, ledger.get(key)?.published), onDrift });
   const parts = createParts(options, { tamperLog, isFollowed: () => listeners.size > 0 });
+  const jobOf = (bundle: EncodedBundle, publishOptions: PublishOptions): PublishJob => {
+    const key = workloadKey(bundle.workload);
+    return { key, bundle, options: publishOptions, renewBelow: Math.max(renewBelow, renewals.get(key) ?? 0) };
+  };
   return {
+    announce: (bundle, publishOptions) => announce(parts, jobOf(bundle, publishOptions)),
+    announced: parts.announced,
+    endTerm: () => parts.announced.delete(),
     publish: async (bundle, publishOptions, signal) => {
       const key = workloadKey(bundle.workload);
       parts.removals.set(key, new Set());
       try {
         const belowOwn = renewals.get(key) ?? 0;
-        const result = await publish(parts, { key, bundle, options: publishOptions, renewBelow: Math.max(renewBelow, belowOwn) }, signal);
+        const result = await publish(parts, jobOf(bundle, publishOptions), signal);
         if (renewals.get(key) === belowOwn) renewals.delete(key);
         return result;
       } finally {
@@ -93,16 +108,11 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
     renewAll: () => {
       renewBelow = clock.wallMs();
     },
-    renew: (workload) => {
-      renewals.set(workloadKey(workload), clock.wallMs());
-      for (const listener of listeners) listener({ kind: 'drifted', workload });
+    renew: (workload, number) => {
+      renewals.set(workloadKey(workload), Math.max(number + 1, clock.wallMs()));
+      onDrift(workload);
     },
-    reportTampering: ({ namespace, name }) => {
-      options.onTampered?.();
-      options.logger.warn({ namespace, configMap: name }, 'document changed by another client; it was written again');
-      const message = `another client changed the ConfigMap ${name} of namespace ${namespace}`;
-      for (const { key, published } of ledger.records()) if (published?.workload.namespace === namespace) tamperLog.report(key, message);
-    },
+    reportTampering: (change) => reportChangedDocument(parts, change),
     onKeysChanged: () => {
       const signer = options.signer();
       for (const { key, published } of ledger.records()) {
@@ -112,6 +122,13 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
   };
 }
 
+function reportChangedDocument({ onTampered, logger, ledger, tamperLog }: DeliveryParts, { namespace, name }: DocumentChange): void {
+  onTampered?.();
+  logger.warn({ namespace, configMap: name }, 'document changed by another client; it was written again');
+  const message = `another client changed the ConfigMap ${name} of namespace ${namespace}`;
+  for (const { key, published } of ledger.records()) if (published?.workload.namespace === namespace) tamperLog.report(key, message);
+}
+
 async function publish(parts: DeliveryParts, job: PublishJob, signal: AbortSignal): Promise<PublishResult> {
   const { key, bundle, options } = job;
   const signer = parts.signer();
@@ -119,7 +136,8 @@ async function publish(parts: DeliveryParts, job: PublishJob, signal: AbortSigna
   const before = parts.ledger.get(key)?.published;
   const isRepair = reportTampering(parts, key, before);
   let result: PublishResult = 'unchanged';
-  if (before === undefined || !isSigned(before, job, signer)) {
+  // Agents may enforce what was announced, whatever is published.
+  if (before === undefined || parts.announced.get(key) !== undefined || !isSigned(before, job, signer)) {
     await writeSlots(parts, { ...job, signer, before, isRepair }, signal);
     result = isRepair ? 'repaired' : before?.current === undefined ? 'created' : 'updated';
   }
@@ -134,6 +152,26 @@ async function publish(parts: DeliveryParts, job: PublishJob, signal: AbortSigna
   }
 }
 
+function announce(parts: DeliveryParts, job: PublishJob): void {
+  // In this order: a process that is suspended in between signs under a number of the time when it led.
+  const wallMs = parts.clock.wallMs();
+  const signer = parts.signer();
+  if (signer === undefined || parts.isLeading?.() === false) return;
+  const { key } = job;
+  const before = parts.ledger.get(key)?.published;
+  if (parts.announced.get(key) === undefined && before !== undefined && isSigned(before, job, signer)) {
+    parts.onVerified?.(key, before.current?.number ?? 0, job.bundle.chunks);
+    return;
+  }
+  if (announcedOf(parts, job, signer) !== undefined) return;
+  try {
+    parts.announced.set(key, signBundle(parts, job, signer, wallMs));
+  } catch (error) {
+    // To publish it fails in the same way, and that is reported.
+    if (!(error instanceof RefusedError)) throw error;
+  }
+}
+
 /** @returns true: a copy in use is not as we wrote it */
 function reportTampering(parts: DeliveryParts, key: WorkloadKey, before: PublishedCopies | undefined): boolean {
   const changed = [...(before?.slots.values() ?? [])].filter((copy) => isTampered(parts, key, copy));
@@ -145,12 +183,12 @@ function reportTampering(parts: DeliveryParts, key: WorkloadKey, before: Publish
   return true;
 }
 
-function isTampered({ numbers }: DeliveryParts, key: WorkloadKey, { statement, part, isIntact, isTerminating }: SlotCopy): boolean {
+function isTampered({ stored }: DeliveryParts, key: WorkloadKey, { statement, part, isIntact, isTerminating }: SlotCopy): boolean {
   if (isTerminating) return false;
   if (!isIntact || statement === undefined || part === undefined) return true;
   if (!statement.parts.some(({ digest }) => digest === part.digest)) return true;
   // One that we signed, but not last: another client wrote an earlier one again.
-  return numbers.has(key) && statement.number < (numbers.get(key) ?? 0);
+  return statement.number < (stored.get(key) ?? 0);
 }
 
 /** Deletes copies in slots that the current bundle does not use. One that is held stays: agents ignore it. */
@@ -196,11 +234,13 @@ async function publishLegacy(parts: DeliveryParts, { key, workload, options }: L
 async function withdraw(parts: DeliveryParts, workload: WorkloadRef, signal: AbortSignal): Promise<boolean> {
   const key = workloadKey(workload);
   const before = parts.ledger.get(key)?.published;
+  parts.announced.delete(key);
   if (before === undefined) return false;
   const existed: boolean[] = [];
   for (const copy of copiesOf(before)) existed.push(await removeCopy(parts, copy, signal));
   parts.resyncs.delete(key);
   parts.numbers.delete(key);
+  parts.stored.delete(key);
   parts.signed.delete(key);
   parts.legacies.delete(key);
   return existed.includes(true);

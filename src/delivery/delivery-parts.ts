@@ -3,18 +3,20 @@
  */
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
-import type { BundleFiles } from '../bundle/decode.ts';
+import type { Chunk } from '../bundle/canonical-json.ts';
 import type { Signer } from '../bundle/signer.ts';
 import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import type { WorkloadLedger } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { type AnnouncedBundles, createAnnouncedBundles } from './announced-bundles.ts';
 import type { PublishOptions } from './delivery.ts';
 import { readLegacyConfigMap } from './legacy-config-map.ts';
 import { type Copy, isOutdated, type PublishedCopies, withCopy } from './published-copies.ts';
 import { type OwnStatement, readSlotConfigMap } from './slot-config-map.ts';
 import type { TamperLog } from './tamper-log.ts';
+import type { SignedBundle } from './write-slots.ts';
 
 /** UIDs of the copies that the watch reported as removed during a write in progress, by workload. */
 export type Removals = Map<WorkloadKey, Set<string>>;
@@ -29,18 +31,26 @@ export interface ConfigMapDeliveryOptions {
   readonly logger: Logger;
   /** Called for each bundle that another client had changed. */
   readonly onTampered?: () => void;
-  /** Called with the files of each bundle that is signed, under their names in the mounted volume, before they are written. */
-  readonly onSigned?: (workload: WorkloadKey, number: number, files: BundleFiles) => void;
+  /** Called with each bundle before it is written. */
+  readonly onSigned?: (workload: WorkloadKey, bundle: SignedBundle) => void;
+  /** Called with each bundle that turned out to be published already. */
+  readonly onVerified?: (workload: WorkloadKey, number: number, chunks: readonly Chunk[]) => void;
+  /** Whether this process certainly leads now; absent: it always does. */
+  readonly isLeading?: () => boolean;
 }
 
 /** What the functions of one delivery share. */
 export interface DeliveryParts extends ConfigMapDeliveryOptions {
   readonly tamperLog: TamperLog;
+  /** Signed and not written yet. */
+  readonly announced: AnnouncedBundles;
   readonly removals: Removals;
   /** UIDs of ConfigMaps that this process wrote or saw as ours, by `namespace/name`. */
   readonly known: Map<string, string>;
-  /** Highest number that this process signed, by workload. */
+  /** Number of the last bundle that this process wrote, or tried to, by workload. */
   readonly numbers: Map<WorkloadKey, number>;
+  /** The same, of those that the API server has stored. */
+  readonly stored: Map<WorkloadKey, number>;
   /** The last statement that this process signed, by workload. */
   readonly signed: Map<WorkloadKey, OwnStatement>;
   /** Fingerprint of the ConfigMap of level 1 that this process wrote last, by workload. */
@@ -69,13 +79,17 @@ export function createParts(
   const { ledger } = options;
   const resyncs = new Map<WorkloadKey, string>();
   const signed = new Map<WorkloadKey, OwnStatement>();
+  const numbers = new Map<WorkloadKey, number>();
+  const stored = new Map<WorkloadKey, number>();
   return {
     ...options,
     tamperLog,
+    announced: createAnnouncedBundles((key) => ledger.get(key)?.published?.current?.number ?? 0),
     resyncs,
     removals: new Map(),
     known: new Map(),
-    numbers: new Map(),
+    numbers,
+    stored,
     signed,
     legacies: new Map(),
     isFollowed,
@@ -92,6 +106,8 @@ export function createParts(
         ledger.setPublished(key, undefined);
         return;
       }
+      const number = published.current?.number;
+      if (number !== undefined && number === numbers.get(key)) stored.set(key, number);
       const { tampered: _tampered, resync: _resync, ...rest } = published;
       const [tampered, resync] = [tamperLog.reportOf(key), resyncs.get(key)];
       const isRepaired = resync !== undefined && published.revision !== undefined && resync.startsWith(published.revision);

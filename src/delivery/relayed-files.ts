@@ -5,6 +5,7 @@
 import type { WorkloadKey } from '../api/kube/keys.ts';
 import { INDEX_COPIES, SLOT_KEYS_KEY, SLOT_STATEMENT_KEY } from '../api/kube/names.ts';
 import { indexName, slotName } from '../api/kube/workload.ts';
+import type { Chunk } from '../bundle/canonical-json.ts';
 import type { BundleFiles } from '../bundle/decode.ts';
 import { filesOfSlots, type SlotFiles } from '../bundle/slots.ts';
 import type { KubeClient } from '../cluster/client.ts';
@@ -15,16 +16,26 @@ import { indexFilesIn } from './label-index-store.ts';
 import { type PublishedCopies, slotsInUse } from './published-copies.ts';
 import { contentOf } from './slot-config-map.ts';
 
+/** A bundle with the index of its namespace. */
+export interface RelayedBundle {
+  /** Under their names in the mounted volume. */
+  readonly files: BundleFiles;
+  /** The JSON of the bundle; absent: it was read from the API server. */
+  readonly chunks?: readonly Chunk[] | undefined;
+}
+
 /** The files of the newest bundles. */
 export interface RelayedFiles {
   /** Keeps the files of a bundle that is about to be written. */
-  readonly putBundle: (key: WorkloadKey, number: number, files: BundleFiles) => void;
+  readonly putBundle: (key: WorkloadKey, bundle: RelayedBundle & { readonly number: number }) => void;
   /** Keeps the files of an index that was written. */
   readonly putIndex: (namespace: string, files: BundleFiles) => void;
   /** Forgets what this process wrote: another replica may write now. */
   readonly clear: () => void;
+  /** The files of a bundle and those of the index of its namespace. @throws TransientError, RefusedError */
+  readonly withIndex: (namespace: string, bundle: RelayedBundle, signal: AbortSignal) => Promise<RelayedBundle>;
   /** The files of the current bundle and the index of its namespace. Undefined: the bundle has none. @throws TransientError, RefusedError */
-  readonly read: (key: WorkloadKey, published: PublishedCopies, signal: AbortSignal) => Promise<BundleFiles | undefined>;
+  readonly read: (key: WorkloadKey, published: PublishedCopies, signal: AbortSignal) => Promise<RelayedBundle | undefined>;
 }
 
 /** Most bytes of bundles, and of indexes, that are kept. */
@@ -36,17 +47,10 @@ export function createRelayedFiles(client: KubeClient): RelayedFiles {
   const indexes = new KeptFiles();
   /** Indexes that are being read, for all bundles of their namespaces. */
   const reading = new Map<string, Promise<BundleFiles>>();
-  const readIndex = async (namespace: string, signal: AbortSignal): Promise<BundleFiles> => {
-    const copies = Array.from({ length: INDEX_COPIES }, async (_, copy) => {
-      const raw = await readObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, signal);
-      return raw === undefined ? {} : indexFilesIn(raw, copy);
-    });
-    return Object.assign({}, ...(await Promise.all(copies))) as BundleFiles;
-  };
   const indexOf = async (namespace: string, signal: AbortSignal): Promise<BundleFiles> => {
     const kept = indexes.get(namespace)?.files;
     if (kept !== undefined) return kept;
-    const read = reading.get(namespace) ?? readIndex(namespace, signal);
+    const read = reading.get(namespace) ?? readIndex(client, namespace, signal);
     reading.set(namespace, read);
     try {
       const files = await read;
@@ -57,11 +61,11 @@ export function createRelayedFiles(client: KubeClient): RelayedFiles {
       if (reading.get(namespace) === read) reading.delete(namespace);
     }
   };
-  const bundleOf = async (key: WorkloadKey, published: PublishedCopies, signal: AbortSignal): Promise<BundleFiles | undefined> => {
+  const bundleOf = async (key: WorkloadKey, published: PublishedCopies, signal: AbortSignal): Promise<RelayedBundle | undefined> => {
     const number = published.current?.number;
     const kept = bundles.get(key);
     if (number === undefined) return undefined;
-    if (kept?.number === number) return kept.files;
+    if (kept?.number === number) return kept;
     const { workload } = published;
     const slots = slotsInUse(published).map(async ({ slot }) => {
       const raw = await readObject(
@@ -73,10 +77,15 @@ export function createRelayedFiles(client: KubeClient): RelayedFiles {
     });
     const files = filesOfSlots((await Promise.all(slots)).flat());
     if ((bundles.get(key)?.number ?? 0) < number) bundles.set(key, { number, files });
-    return files;
+    return { files };
   };
+  const withIndex: RelayedFiles['withIndex'] = async (namespace, { files, chunks }, signal) => ({
+    files: { ...files, ...(await indexOf(namespace, signal)) },
+    chunks,
+  });
   return {
-    putBundle: (key, number, files) => bundles.set(key, { number, files }),
+    withIndex,
+    putBundle: (key, { number, files, chunks }) => bundles.set(key, { number, files, chunks }),
     putIndex: (namespace, files) => indexes.set(namespace, { number: 0, files }),
     clear: () => {
       bundles.clear();
@@ -84,15 +93,22 @@ export function createRelayedFiles(client: KubeClient): RelayedFiles {
       reading.clear();
     },
     read: async (key, published, signal) => {
-      const files = await bundleOf(key, published, signal);
-      return files === undefined ? undefined : { ...files, ...(await indexOf(published.workload.namespace, signal)) };
+      const bundle = await bundleOf(key, published, signal);
+      return bundle === undefined ? undefined : await withIndex(published.workload.namespace, bundle, signal);
     },
   };
 }
 
-interface Kept {
+async function readIndex(client: KubeClient, namespace: string, signal: AbortSignal): Promise<BundleFiles> {
+  const copies = Array.from({ length: INDEX_COPIES }, async (_, copy) => {
+    const raw = await readObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, signal);
+    return raw === undefined ? {} : indexFilesIn(raw, copy);
+  });
+  return Object.assign({}, ...(await Promise.all(copies))) as BundleFiles;
+}
+
+interface Kept extends RelayedBundle {
   readonly number: number;
-  readonly files: BundleFiles;
 }
 
 /** Files by key up to {@link KEPT_BYTES}; those that were set first go first. */

@@ -4,6 +4,8 @@
 import { workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_SLOTS } from '../api/kube/names.ts';
 import { slotName } from '../api/kube/workload.ts';
+import type { Chunk } from '../bundle/canonical-json.ts';
+import type { BundleFiles } from '../bundle/decode.ts';
 import { digestOf } from '../bundle/digest.ts';
 import { storedFormOf } from '../bundle/encode.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
@@ -44,32 +46,80 @@ export function isSigned(before: PublishedCopies, { bundle, options, renewBelow 
   );
 }
 
-/** @throws RefusedError SP_TOO_LARGE; TransientError SP_KUBE_CONFLICT when other clients hold too many slots */
-export async function writeSlots(parts: DeliveryParts, job: SlotJob, signal: AbortSignal): Promise<void> {
-  const { key, bundle, signer, before, isRepair, options } = job;
+/** A bundle with its statement, ready to be written. */
+export interface SignedBundle extends Pick<Statement, 'number' | 'digest' | 'encoding'> {
+  readonly statement: Statement;
+  readonly jws: string;
+  /** The key that signed, and the lists of keys that accompany the statement. */
+  readonly kid: string;
+  readonly keys: Signer['keys'];
+  readonly contents: readonly Buffer[];
+  /** What an agent gets, under the names of the mounted volume. */
+  readonly files: BundleFiles;
+  /** The JSON. */
+  readonly chunks: readonly Chunk[];
+}
+
+/**
+ * Signs a bundle under a number above every earlier one.
+ * @param wallMs the wall clock while this process certainly led, so that no later leader signs under a lower number
+ * @throws RefusedError SP_TOO_LARGE
+ */
+export function signBundle(parts: DeliveryParts, { key, bundle, renewBelow }: PublishJob, signer: Signer, wallMs: number): SignedBundle {
   const { workload } = bundle;
   const { contents, ...stored } = storedFormOf(bundle);
-  const number = nextNumber(Math.max(before?.current?.number ?? 0, parts.numbers.get(key) ?? 0), parts.clock.wallMs());
+  const known = [parts.ledger.get(key)?.published?.current?.number, parts.numbers.get(key), parts.announced.get(key)?.number];
+  const last = Math.max(renewBelow - 1, ...known.map((number) => number ?? 0));
   const statement: Omit<Statement, 'cluster'> = {
     schema: BUNDLE_STATEMENT,
     namespace: workload.namespace,
     workload: { kind: workload.kind, name: workload.name },
-    number,
+    number: nextNumber(last, wallMs),
     ...stored,
   };
   const jws = signer.sign(statement);
+  const { number, digest, encoding } = statement;
+  const files = filesOfSlots(contents.map((part) => ({ jws, keys: signer.keys.lines, part })));
+  const { kid, keys } = signer;
+  return {
+    number,
+    digest,
+    encoding,
+    statement: { ...statement, cluster: signer.cluster },
+    jws,
+    kid,
+    keys,
+    contents,
+    files,
+    chunks: bundle.chunks,
+  };
+}
+
+/** The bundle of a job that is signed already and not written yet; undefined: it has to be signed. */
+export function announcedOf(parts: DeliveryParts, { key, bundle, renewBelow }: PublishJob, signer: Signer): SignedBundle | undefined {
+  const known = parts.announced.get(key);
+  const isSame = known?.digest === bundle.digest && known.kid === signer.kid && known.keys.lines === signer.keys.lines;
+  return isSame && known.number >= renewBelow ? known : undefined;
+}
+
+/** @throws RefusedError SP_TOO_LARGE; TransientError SP_KUBE_CONFLICT when other clients hold too many slots */
+export async function writeSlots(parts: DeliveryParts, job: SlotJob, signal: AbortSignal): Promise<void> {
+  const { key, bundle, signer, before, isRepair, options } = job;
+  const { workload } = bundle;
+  const signed = announcedOf(parts, job, signer) ?? signBundle(parts, job, signer, parts.clock.wallMs());
+  const { number, jws, statement, contents } = signed;
   parts.numbers.set(key, number);
   const { policies } = options;
   if (policies === undefined) parts.signed.delete(key);
-  else parts.signed.set(key, { jws, statement: { ...statement, cluster: signer.cluster }, keys: signer.keys, policies });
-  parts.onSigned?.(key, number, filesOfSlots(contents.map((part) => ({ jws, keys: signer.keys.lines, part }))));
+  else parts.signed.set(key, { jws, statement, keys: signer.keys, policies });
+  parts.onSigned?.(key, signed);
   if (isRepair) parts.resyncs.set(key, `${bundle.digest}#${number}`);
   const waiting = [...contents];
   const reasons: string[] = [];
   for (const slot of slotsByPreference(parts, job)) {
     const [part] = waiting;
     if (part === undefined) break;
-    const { encoding, digest } = stored;
+    const { encoding, digest } = signed;
     const content = { workload, slot, jws, keys: signer.keys.lines, part, encoding, digest, owner: options.owner };
     const reason = await writeSlot(parts, { key, desired: toSlotConfigMap(content), slot, before }, signal);
     if (reason === undefined) waiting.shift();

@@ -2,12 +2,14 @@
  * The stream of one agent: reads its reports and sends it one bundle at a time. An agent that does not read, or does not answer, loses
  * its stream; until then it costs at most the bundle that it does not read.
  */
-import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
-import { type Frame, FrameReader, frameHead } from '../feed/frames.ts';
+import type { Frame } from '../feed/frames.ts';
 import { parseReport, parseUnknownKeys } from '../feed/parse-report.ts';
-import { type AgentReport, DOWN, HEARTBEAT_MS, MAX_UP_BYTES, SILENCE_MS, type UnknownKeys, UP } from '../feed/protocol.ts';
+import { type AgentReport, DOWN, HEARTBEAT_MS, SILENCE_MS, type UnknownKeys, UP } from '../feed/protocol.ts';
+import type { Channel, ChannelEvents } from './channel.ts';
+import { Credit } from './credit.ts';
 import type { CloseReason } from './feed-refusal.ts';
+import type { BundleFrame } from './loaded-bundle.ts';
 
 /** What a stream needs, and what it reports. */
 export interface AgentStreamHost {
@@ -37,25 +39,20 @@ export class AgentStream {
   report: AgentReport | undefined;
   /** Number of the bundle that was sent last on this stream; 0: none. */
   sentNumber = 0;
-  readonly #socket: Duplex;
+  readonly #channel: Channel;
   readonly #host: AgentStreamHost;
-  readonly #reader = new FrameReader(MAX_UP_BYTES);
   readonly #timers = new Map<Deadline | 'alive', () => void>();
   /** Bundles sent on this stream. */
   #sent = 0;
   /** Of the bundle on its way; undefined: none is. */
   #onRead: (() => void) | undefined;
   #isClosed = false;
-  /** Frames that the agent may send now. */
-  #credit = BURST;
-  #creditAtMs: number;
+  readonly #credit: Credit;
 
-  constructor(socket: Duplex, host: AgentStreamHost) {
-    this.#socket = socket;
+  constructor(open: (events: ChannelEvents) => Channel, host: AgentStreamHost) {
     this.#host = host;
-    this.#creditAtMs = host.clock.nowMs();
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    for (const event of ['end', 'error', 'close'] as const) socket.on(event, () => this.close('agent'));
+    this.#credit = new Credit(host.clock, BURST, FRAMES_PER_SECOND);
+    this.#channel = open({ onFrame: (frame) => this.#onFrame(frame), onEnd: (reason) => this.close(reason) });
     this.#deadline('silent', SILENCE_MS);
     this.#beat();
   }
@@ -66,13 +63,13 @@ export class AgentStream {
   }
 
   /** Sends a bundle. To be called when idle. @param onRead called when the agent's side of the connection has taken it, or the stream ended */
-  sendBundle(number: number, payload: Buffer, onRead: () => void): void {
+  sendBundle(number: number, { type, payload }: BundleFrame, onRead: () => void): void {
     this.sentNumber = number;
     this.#sent += 1;
     this.#onRead = onRead;
-    this.#credit = Math.min(BURST, this.#credit + FRAMES_PER_BUNDLE);
+    this.#credit.add(FRAMES_PER_BUNDLE);
     this.#deadline('slow', READ_MS);
-    this.#write(DOWN.bundle, payload, () => {
+    this.#channel.send(type, payload, () => {
       this.#cancel('slow');
       this.#endWriting();
       if (!this.#isClosed && !this.isIdle) this.#deadline('unacknowledged', ACKNOWLEDGE_MS);
@@ -81,7 +78,7 @@ export class AgentStream {
 
   /** Names the authorities that the agent's next connections have to trust. */
   sendAuthorities(pem: string): void {
-    this.#write(DOWN.authorities, Buffer.from(pem, 'latin1'), () => undefined);
+    this.#channel.send(DOWN.authorities, Buffer.from(pem, 'latin1'), () => undefined);
   }
 
   /** Ends the stream. */
@@ -90,7 +87,7 @@ export class AgentStream {
     this.#isClosed = true;
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
-    this.#socket.destroy();
+    this.#channel.close(reason);
     this.#host.onClose(reason);
     // Not every stream calls back for what it did not write.
     this.#endWriting();
@@ -102,31 +99,15 @@ export class AgentStream {
     onRead?.();
   }
 
-  #write(type: number, payload: Buffer, onWritten: () => void): void {
-    // Many streams share one payload: it is not copied.
-    this.#socket.cork();
-    this.#socket.write(frameHead(type, payload.length));
-    this.#socket.write(payload, () => onWritten());
-    this.#socket.uncork();
-  }
-
   /** An agent that has not read the last frames gets none: the deadlines end its stream. */
   #beat(): void {
-    if (this.#socket.writableLength === 0) this.#write(DOWN.alive, Buffer.alloc(0), () => undefined);
+    if (this.#channel.isDrained()) this.#channel.send(DOWN.alive, Buffer.alloc(0), () => undefined);
     this.#set('alive', HEARTBEAT_MS, () => this.#beat());
   }
 
-  #onData(chunk: Buffer): void {
-    const frames = this.#reader.push(chunk);
-    if (frames === undefined) this.close('garbage');
-    for (const frame of frames ?? []) if (!this.#isClosed) this.#onFrame(frame);
-  }
-
   #onFrame({ type, payload }: Frame): void {
-    const nowMs = this.#host.clock.nowMs();
-    this.#credit = Math.min(BURST, this.#credit + ((nowMs - this.#creditAtMs) / 1000) * FRAMES_PER_SECOND) - 1;
-    this.#creditAtMs = nowMs;
-    if (this.#credit < 0) {
+    if (this.#isClosed) return;
+    if (!this.#credit.take()) {
       this.close('flood');
       return;
     }

@@ -1,39 +1,35 @@
 /*
- * The streams of all agents, by pod: sends each the newest bundle of its workload, and records what it says. One stream holds nothing
- * back for another: what is on its way is limited for each and for all of them together, in bytes and in time.
+ * The streams of all agents, by pod: which agents serve which pods, what they say, and when their streams end.
  */
 import type { Duplex } from 'node:stream';
 import { type ObjectKey, objectKey, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
-import type { BundleFiles } from '../bundle/decode.ts';
-import { joinFiles } from '../bundle/joined-files.ts';
 import type { Clock } from '../clock.ts';
-import type { AgentReport, UnknownKeys } from '../feed/protocol.ts';
+import { type AgentReport, MAX_UP_BYTES, type UnknownKeys } from '../feed/protocol.ts';
 import type { AgentReports, AgentState } from '../status/agent-reports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentStream } from './agent-stream.ts';
+import { BundleSender, type CurrentBundle, partsOfAgent, type Receiver } from './bundle-sender.ts';
+import { type Channel, type ChannelEvents, socketChannel } from './channel.ts';
 import type { CloseReason } from './feed-refusal.ts';
+import { NodeStream } from './node-stream.ts';
 import type { PodIdentity } from './pod-tokens.ts';
-
-/** The newest bundle of a workload, as it is published. */
-export interface CurrentBundle {
-  readonly number: number;
-  /** Its files. Undefined: they changed meanwhile. @throws TransientError, RefusedError */
-  readonly files: (signal: AbortSignal) => Promise<BundleFiles | undefined>;
-}
 
 /** What the feed serves, from the caches of this replica. */
 export interface FeedSource {
   readonly podOf: (key: ObjectKey) => SlimPod | undefined;
   /** Calls `listener` for each pod that changed. @returns ends the subscription */
   readonly onPod: (listener: (key: ObjectKey) => void) => () => void;
-  /** Undefined: nothing is published. */
+  /** Undefined: it has no bundle. */
   readonly currentOf: (workload: WorkloadKey) => CurrentBundle | undefined;
   /** Calls `listener` for each workload whose bundle changed. @returns ends the subscription */
   readonly onBundle: (listener: (workload: WorkloadKey) => void) => () => void;
-  /** An agent knows a newer bundle than the cluster, which may have been restored from a backup. */
-  readonly onAhead: (workload: WorkloadKey) => void;
+  /**
+   * An agent knows a newer bundle than the cluster, which may have been restored from a backup, or the leader before ended before it had written
+   * the bundle. @param number that the agent knows
+   */
+  readonly onAhead: (workload: WorkloadKey, number: number) => void;
   /** Fetches keys that agents of a workload lack. @returns what came of each */
   readonly onUnknownKeys: (workload: WorkloadKey, keys: UnknownKeys) => readonly UnknownKeyResult[];
 }
@@ -62,6 +58,18 @@ export interface AgentStreamsOptions {
   readonly observer: FeedObserver;
   /** Most bytes on their way to agents; absent: 64 MiB. */
   readonly maxBytes?: number;
+  /** Most streams, each pod of a node counted; beyond it agents use their volumes. */
+  readonly maxStreams: number;
+}
+
+/** What the request of an agent says about it. */
+export interface AgentTraits {
+  /** Certificates that the agent's next connections have to trust, in PEM. */
+  readonly authorities: string;
+  /** It reads bundles in parts. */
+  readonly takesParts: boolean;
+  /** Number of the bundle whose parts it has; 0: it has none. */
+  readonly holds: number;
 }
 
 /** The streams. */
@@ -73,16 +81,16 @@ export interface AgentStreams {
    * Serves a pod. The agent may have lost its first stream without the controller noticing: a second one replaces the first unless that says
    * something within {@link PROBATION_MS}. Then two agents run in the pod, see `AgentState.second`.
    */
-  readonly add: (pod: PodIdentity, socket: Duplex, authorities: string) => void;
+  readonly add: (pod: PodIdentity, socket: Duplex, traits: AgentTraits) => void;
+  /** Serves the pods of a node to an agent that runs in a pod there, see {@link NodeStream}. */
+  readonly addNode: (agent: PodIdentity, socket: Duplex, traits: AgentTraits) => void;
   /** Ends all streams; to be called once. */
   readonly stop: () => void;
 }
 
-interface Served {
+interface Served extends Receiver {
   readonly pod: ObjectKey;
   readonly identity: PodIdentity;
-  readonly workload: WorkloadKey;
-  readonly stream: AgentStream;
   readonly cancelExpiry: () => void;
   /** What the agent said last; undefined: nothing yet. */
   said?: Said;
@@ -104,8 +112,8 @@ interface PodStreams {
 /** More than the time between two reports of an agent. */
 export const PROBATION_MS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
-/** After a bundle could not be read from the API server, in milliseconds. */
-const RETRY_MS = 5_000;
+/** Most that the clock of another leader may be ahead of that of this one, in milliseconds: bundles are numbered by the clock. */
+export const MAX_AHEAD_MS = 60_000;
 
 /** No streams yet. */
 export function createAgentStreams(options: AgentStreamsOptions): AgentStreams {
@@ -113,9 +121,23 @@ export function createAgentStreams(options: AgentStreamsOptions): AgentStreams {
   return {
     size: () => streams.size,
     doubled: () => [...streams.byPod.values()].filter(({ isOlderAlive }) => isOlderAlive).length,
-    add: (pod, socket, authorities) => streams.add(pod, socket, authorities),
+    add: (pod, socket, traits) => {
+      streams.add(pod, (events) => socketChannel(socket, MAX_UP_BYTES, events), traits).sendAuthorities(traits.authorities);
+    },
+    addNode: (agent, socket, traits) => streams.addNode(agent, socket, traits),
     stop: () => streams.stop(),
   };
+}
+
+/** Why the agent of a node may not have a stream; undefined: it may. @param address of the client @param account `namespace/name` of its ServiceAccount */
+export function faultOfNodeAgent(
+  pod: SlimPod | undefined,
+  identity: PodIdentity,
+  { address, account }: { readonly address: string; readonly account: string },
+): 'pod' | 'address' | undefined {
+  if (pod === undefined || pod.uid !== identity.uid || pod.serviceAccount !== identity.serviceAccount) return 'pod';
+  if (objectKey(identity.namespace, identity.serviceAccount) !== account || isFinished(pod) || pod.nodeName === undefined) return 'pod';
+  return pod.podIP === address ? undefined : 'address';
 }
 
 /** Why a pod may not have a stream; undefined: it may. @param address of the client */
@@ -129,34 +151,31 @@ class Streams {
   readonly byPod = new Map<ObjectKey, PodStreams>();
   size = 0;
   readonly #options: AgentStreamsOptions;
-  readonly #maxBytes: number;
+  readonly #sender: BundleSender;
   readonly #byWorkload = new Map<WorkloadKey, Set<Served>>();
-  /** Streams that wait until others have read what is on its way. */
-  readonly #waiting = new Map<Served, Loaded>();
-  /** Bundles that are being read, for all streams of the workload that need them. */
-  readonly #loading = new Map<WorkloadKey, { readonly number: number; readonly streams: Set<Served> }>();
-  readonly #stopping = new AbortController();
+  /** Agents of nodes, by their own pods. */
+  readonly #nodes = new Map<ObjectKey, Set<NodeStream>>();
   readonly #unsubscribes: readonly (() => void)[];
-  #bytes = 0;
 
   constructor(options: AgentStreamsOptions) {
-    const { source, reports } = options;
+    const { source, reports, clock, logger, observer, maxBytes = MAX_BYTES } = options;
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#sender = new BundleSender({ currentOf: source.currentOf, onSent: () => observer.onBundle('sent'), clock, logger, maxBytes });
     this.#unsubscribes = [
       source.onBundle((workload) => {
-        for (const served of this.#byWorkload.get(workload) ?? []) this.#consider(served);
+        for (const served of this.#byWorkload.get(workload) ?? []) this.#sender.consider(served);
       }),
       source.onPod((pod) => this.#onPod(pod)),
       reports.onTermEnd(() => this.#closeAll()),
     ];
   }
 
-  add(identity: PodIdentity, socket: Duplex, authorities: string): void {
+  add(identity: PodIdentity, open: (events: ChannelEvents) => Channel, { takesParts, holds }: AgentTraits): AgentStream {
     const { clock, source, observer } = this.#options;
     const pod = objectKey(identity.namespace, identity.name);
     const known = source.podOf(pod);
-    const stream = new AgentStream(socket, {
+    const workload = known === undefined ? '' : workloadKey(workloadOf(known));
+    const stream = new AgentStream(open, {
       clock,
       onReport: (report) => this.#onReport(served, report),
       onUnknownKeys: (keys) => {
@@ -170,24 +189,55 @@ class Streams {
     const served: Served = {
       pod,
       identity,
-      workload: known === undefined ? '' : workloadKey(workloadOf(known)),
+      workload,
       stream,
+      has: partsOfAgent(takesParts, holds, source.currentOf(workload)),
+      isPartial: false,
       cancelExpiry: clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => stream.close('expired')),
     };
+    this.#sender.add(served);
     this.#addToPod(served);
-    const others = this.#byWorkload.get(served.workload);
-    if (others === undefined) this.#byWorkload.set(served.workload, new Set([served]));
+    const others = this.#byWorkload.get(workload);
+    if (others === undefined) this.#byWorkload.set(workload, new Set([served]));
     else others.add(served);
-    stream.sendAuthorities(authorities);
+    return stream;
+  }
+
+  addNode(identity: PodIdentity, socket: Duplex, traits: AgentTraits): void {
+    const { clock, source, observer } = this.#options;
+    const agent = objectKey(identity.namespace, identity.name);
+    const node = source.podOf(agent)?.nodeName;
+    const cancelExpiry = clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => stream.close('expired'));
+    const stream = new NodeStream(socket, {
+      clock,
+      addPod: (key, open) => {
+        const pod = source.podOf(key);
+        if (pod?.uid === undefined || node === undefined || pod.nodeName !== node || isFinished(pod) || !hasAgent(pod)) return 'foreign';
+        if (this.size >= this.#options.maxStreams) return 'full';
+        const { namespace, name, uid, serviceAccount = '' } = pod;
+        this.add({ namespace, name, uid, serviceAccount, expiresMs: identity.expiresMs }, open, { ...traits, holds: 0 });
+        return 'added';
+      },
+      onClose: (reason) => {
+        observer.onClosed(reason);
+        cancelExpiry();
+        streams.delete(stream);
+        if (streams.size === 0) this.#nodes.delete(agent);
+      },
+    });
+    const streams = this.#nodes.get(agent) ?? new Set();
+    this.#nodes.set(agent, streams.add(stream));
+    stream.sendAuthorities(traits.authorities);
   }
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
-    this.#stopping.abort();
+    this.#sender.stop();
     this.#closeAll();
   }
 
   #closeAll(): void {
+    for (const streams of this.#nodes.values()) for (const stream of streams) stream.close('stopping');
     for (const { newest, older } of this.byPod.values()) for (const served of [older, newest]) served?.stream.close('stopping');
   }
 
@@ -239,7 +289,7 @@ class Streams {
   #remove(served: Served): void {
     this.size -= 1;
     served.cancelExpiry();
-    this.#waiting.delete(served);
+    this.#sender.remove(served);
     const others = this.#byWorkload.get(served.workload);
     others?.delete(served);
     if (others?.size === 0) this.#byWorkload.delete(served.workload);
@@ -248,8 +298,12 @@ class Streams {
 
   #onPod(key: ObjectKey): void {
     const streams = this.byPod.get(key);
-    if (streams === undefined) return;
+    const agents = this.#nodes.get(key);
+    if (streams === undefined && agents === undefined) return;
     const pod = this.#options.source.podOf(key);
+    // Its node and its account never change.
+    if (pod === undefined || isFinished(pod)) for (const agent of agents ?? []) agent.close('pod');
+    if (streams === undefined) return;
     for (const served of [streams.older, streams.newest]) if (served !== undefined) this.#checkPod(served, pod);
   }
 
@@ -260,13 +314,30 @@ class Streams {
     if (!isSame || (pod !== undefined && workloadKey(workloadOf(pod)) !== served.workload)) served.stream.close('pod');
   }
 
-  #onReport(served: Served, { digest, number, refused }: AgentReport): void {
-    const { observer, source } = this.#options;
-    const isAnswer = served.stream.isIdle && served.stream.sentNumber > 0;
+  #onReport(served: Served, report: AgentReport): void {
+    const { source, clock } = this.#options;
+    const { workload, stream } = served;
+    if (report.missing === true && stream.isIdle && !this.#sender.sendWhole(served)) {
+      stream.close('garbage');
+      return;
+    }
+    const isAnswer = stream.isIdle && stream.sentNumber > 0;
+    const current = source.currentOf(workload)?.number;
+    // A number of the far future is not one that was published, and bundles must not follow it there.
+    if (current !== undefined && report.number > current && report.number <= clock.wallMs() + MAX_AHEAD_MS)
+      source.onAhead(workload, report.number);
+    this.#record(served, report, { isAnswer, current });
+    this.#sender.consider(served);
+  }
+
+  /** @param current number of the newest bundle; undefined: the workload has no bundle @param isAnswer the report says what became of a bundle */
+  #record(
+    served: Served,
+    { digest, number, refused }: AgentReport,
+    { isAnswer, current }: { readonly isAnswer: boolean; readonly current: number | undefined },
+  ): void {
+    const { observer } = this.#options;
     const before = served.said;
-    const current = source.currentOf(served.workload)?.number;
-    // A number of the future is not one that was published; no bundle could have a higher one.
-    if (current !== undefined && number > current && number <= this.#options.clock.wallMs()) source.onAhead(served.workload);
     const isRefused = refused !== undefined && (current === undefined || number < current);
     served.said = { revision: digest, ...(isRefused ? { refused } : {}) };
     const streams = this.byPod.get(served.pod);
@@ -274,80 +345,5 @@ class Streams {
     if (streams !== undefined) this.#say(streams);
     if (isAnswer && isRefused && before?.refused === undefined) observer.onBundle('refused');
     if (isAnswer && !isRefused && before?.revision !== digest) observer.onBundle('enforced');
-    this.#consider(served);
   }
-
-  #isServed(served: Served): boolean {
-    const streams = this.byPod.get(served.pod);
-    return streams?.newest === served || streams?.older === served;
-  }
-
-  /** Sends the newest bundle unless the agent has it, got it, or is still busy with another one. */
-  #consider(served: Served): void {
-    const { source } = this.#options;
-    const { stream, workload } = served;
-    const current = source.currentOf(workload);
-    const { report } = stream;
-    if (current === undefined || report === undefined || !stream.isIdle || !this.#isServed(served)) return;
-    if (report.number >= current.number || stream.sentNumber >= current.number) return;
-    const loading = this.#loading.get(workload);
-    if (loading?.number === current.number) loading.streams.add(served);
-    else void this.#load(workload, current, served);
-  }
-
-  /** Reads a bundle once for all streams that need it at the same time. Never rejects. */
-  async #load(workload: WorkloadKey, { number, files }: CurrentBundle, first: Served): Promise<void> {
-    const { logger, clock } = this.#options;
-    const loading = { number, streams: new Set([first]) };
-    this.#loading.set(workload, loading);
-    let payload: Buffer | undefined;
-    try {
-      const found = await files(this.#stopping.signal);
-      payload = found === undefined ? undefined : joinFiles(found);
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return;
-      logger.warn({ err: error, workload }, 'bundle not read for the feed; retrying');
-      clock.after(RETRY_MS, () => {
-        for (const served of loading.streams) this.#consider(served);
-      });
-    }
-    if (this.#loading.get(workload) === loading) this.#loading.delete(workload);
-    if (payload === undefined) return;
-    for (const served of loading.streams) this.#send(served, { number, payload });
-  }
-
-  #send(served: Served, loaded: Loaded): void {
-    const { source, observer } = this.#options;
-    const { stream, workload } = served;
-    const { number, payload } = loaded;
-    // Meanwhile the stream may have ended or got it, and a newer bundle may have been published, which is on its way here.
-    if (!this.#isServed(served) || !stream.isIdle || stream.sentNumber >= number) return;
-    if (source.currentOf(workload)?.number !== number) return;
-    if (this.#bytes > 0 && this.#bytes + payload.length > this.#maxBytes) {
-      this.#waiting.set(served, loaded);
-      return;
-    }
-    this.#bytes += payload.length;
-    observer.onBundle('sent');
-    stream.sendBundle(number, payload, () => {
-      this.#bytes -= payload.length;
-      this.#resume();
-    });
-  }
-
-  #resume(): void {
-    for (const [served, loaded] of this.#waiting) {
-      if (this.#bytes >= this.#maxBytes) return;
-      this.#waiting.delete(served);
-      this.#send(served, loaded);
-      // It did not fit.
-      if (this.#waiting.has(served)) return;
-    }
-  }
-}
-
-/** A bundle as a frame's payload. */
-interface Loaded {
-  readonly number: number;
-  readonly payload: Buffer;
 }

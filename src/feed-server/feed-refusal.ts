@@ -19,8 +19,10 @@ export type CloseReason =
   | 'unacknowledged'
   /** A frame that is not of the protocol. */
   | 'garbage'
-  /** Too many frames. */
+  /** Too many frames, or pods. */
   | 'flood'
+  /** An agent that serves a node named a pod that is not there. */
+  | 'foreign'
   /** The token expired. */
   | 'expired'
   /** The pod was deleted, has terminated, or has another address or no agent any more. */

@@ -8,12 +8,19 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion } from 'node:tls';
 import { objectKey } from '../api/kube/keys.ts';
-import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, UNKNOWN_KEYS } from '../feed/protocol.ts';
+import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, PARTS, PODS, TAKES_HEADER, UNKNOWN_KEYS } from '../feed/protocol.ts';
 import { plainAddress } from '../plain-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type AgentStreamsOptions, createAgentStreams, type FeedObserver, faultOfPod } from './agent-streams.ts';
+import {
+  type AgentStreamsOptions,
+  type AgentTraits,
+  createAgentStreams,
+  type FeedObserver,
+  faultOfNodeAgent,
+  faultOfPod,
+} from './agent-streams.ts';
 import { FeedRefusal, type RefusalReason } from './feed-refusal.ts';
-import type { PodTokens } from './pod-tokens.ts';
+import type { PodIdentity, PodTokens } from './pod-tokens.ts';
 
 /** Options of {@link startFeed}. */
 export interface FeedServerOptions extends AgentStreamsOptions {
@@ -21,9 +28,9 @@ export interface FeedServerOptions extends AgentStreamsOptions {
   /** Port to listen on; 0: any free port. */
   readonly port: number;
   readonly tlsMinVersion: SecureVersion;
-  /** Most streams; beyond it agents use their volumes. */
-  readonly maxStreams: number;
   readonly tokens: PodTokens;
+  /** ServiceAccount, `namespace/name`, of agents that serve all pods of their node over one stream; absent: every agent serves its own pod. */
+  readonly nodeAgent?: string;
   /** Whether the caches of this replica are filled. */
   readonly isReady: () => boolean;
   /** Address of the leader, where agents are sent; undefined: not known. */
@@ -88,11 +95,12 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     // The agent may go away at any time.
     socket.on('error', () => undefined);
     void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
-      (identity) => {
+      ({ identity, ...traits }) => {
         if (socket.destroyed) return;
         const accepts = `${ACCEPTS_HEADER}: ${UNKNOWN_KEYS}`;
         socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n${accepts}\r\n\r\n`);
-        streams.add(identity, socket, authorities);
+        const add = traits.servesNode ? streams.addNode : streams.add;
+        add(identity, socket, { ...traits, authorities });
       },
       (error: unknown) => refuse(options, socket, error),
     );
@@ -128,10 +136,13 @@ interface Attempt {
   readonly isFull: () => boolean;
 }
 
-type Identity = Awaited<ReturnType<PodTokens['verify']>>;
+interface Accepted extends Omit<AgentTraits, 'authorities'> {
+  readonly identity: PodIdentity;
+  readonly servesNode: boolean;
+}
 
-/** The pod that a request is from. @throws FeedRefusal */
-async function accept(options: FeedServerOptions, request: IncomingMessage, { head, signal, isFull }: Attempt): Promise<Identity> {
+/** The pod that a request is from, and what it asks for. @throws FeedRefusal */
+async function accept(options: FeedServerOptions, request: IncomingMessage, { head, signal, isFull }: Attempt): Promise<Accepted> {
   const { method, url, headers, socket } = request;
   if (method !== 'GET' || url !== FEED_PATH || headers.upgrade !== FEED_PROTOCOL || head.length > 0)
     throw new FeedRefusal('protocol', `not a request of ${FEED_PROTOCOL}`);
@@ -141,13 +152,24 @@ async function accept(options: FeedServerOptions, request: IncomingMessage, { he
   if (token === undefined) throw new FeedRefusal('token', 'there is no token');
   const identity = await options.tokens.verify(token, AbortSignal.any([signal, AbortSignal.timeout(VERIFY_MS)]));
   const address = plainAddress(socket.remoteAddress ?? '');
-  const fault = faultOfPod(options.source.podOf(objectKey(identity.namespace, identity.name)), identity, address);
+  const traits = traitsOf(headers);
+  const pod = options.source.podOf(objectKey(identity.namespace, identity.name));
+  const fault = traits.servesNode
+    ? faultOfNodeAgent(pod, identity, { address, account: options.nodeAgent ?? '' })
+    : faultOfPod(pod, identity, address);
   if (fault === 'pod') throw new FeedRefusal('pod', 'the token is of a pod that does not exist, or has no agent');
   if (fault === 'address') throw new FeedRefusal('address', 'the token is of a pod with another address');
   if (isFull()) throw new FeedRefusal('full', 'there are too many streams');
   // A token takes a moment to verify.
   if (!options.reports.isLeading()) throw new FeedRefusal('not-leading', 'another replica leads');
-  return identity;
+  return { identity, ...traits };
+}
+
+/** What the headers of a request ask for; what this version does not know is ignored. */
+function traitsOf(headers: IncomingMessage['headers']): Omit<Accepted, 'identity'> {
+  const takes = String(headers[TAKES_HEADER] ?? '').split(/,\s*/);
+  const holds = Number(headers[HOLDS_HEADER] ?? 0);
+  return { servesNode: takes.includes(PODS), takesParts: takes.includes(PARTS), holds: Number.isSafeInteger(holds) ? holds : 0 };
 }
 
 function refuse({ observer, logger, leaderHost, port }: FeedServerOptions, socket: Duplex, error: unknown): void {

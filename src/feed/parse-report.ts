@@ -8,6 +8,7 @@ const reportSchema: z.ZodMiniType<AgentReport> = z.strictObject({
   digest: z.string().check(z.regex(/^(?:sha256:[0-9a-f]{64})?$/)),
   number: z.int().check(z.minimum(0)),
   received: z.int().check(z.minimum(0)),
+  missing: z.exactOptional(z.literal(true)),
   refused: z.exactOptional(z.string().check(z.regex(/^SP_[A-Z_]{1,40}$/))),
 });
 

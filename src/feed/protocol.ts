@@ -13,6 +13,15 @@ export const ACCEPTS_HEADER = 'sallyport-accepts';
 /** Value of {@link ACCEPTS_HEADER}. */
 export const UNKNOWN_KEYS = 'unknown-keys';
 
+/** Header of the request: what the agent reads beyond whole bundles, comma-separated. Absent: nothing. */
+export const TAKES_HEADER = 'sallyport-takes';
+/** Value of {@link TAKES_HEADER}: frames of type {@link DOWN.parts}. */
+export const PARTS = 'parts';
+/** Value of {@link TAKES_HEADER}: the stream serves the pods of a node, and all frames but signs of life and authorities are about one of them. */
+export const PODS = 'pods';
+/** Header of the request: the number of the bundle whose parts the agent has, from the last frame of type {@link DOWN.parts} of an earlier stream. */
+export const HOLDS_HEADER = 'sallyport-holds';
+
 /** Types of the frames from the controller. */
 export const DOWN = {
   /** Nothing new; empty. */
@@ -21,6 +30,15 @@ export const DOWN = {
   bundle: 1,
   /** Certificates in PEM that the next connections of the agent have to trust, in addition to those that it has from injection. */
   authorities: 2,
+  /**
+   * The same as `bundle` in parts (`parts.ts`), of which those are left out that the agent has. After a `bundle`, it has none. To an agent whose
+   * request has {@link TAKES_HEADER} with {@link PARTS}.
+   */
+  parts: 3,
+  /** A frame about one pod (`pod-frames.ts`), to an agent that serves a node. */
+  ofPod: 4,
+  /** About a pod: the controller serves it no more over this stream; empty. Another report about the pod asks for it again. */
+  ended: 5,
 } as const;
 
 /** Types of the frames from the agent. */
@@ -29,6 +47,10 @@ export const UP = {
   report: 1,
   /** {@link UnknownKeys} in JSON, after a report, to a controller whose response has {@link ACCEPTS_HEADER} with {@link UNKNOWN_KEYS}. */
   unknownKeys: 2,
+  /** A frame about one pod, from an agent that serves a node. The first report about a pod asks for its bundles. */
+  ofPod: 3,
+  /** About a pod: the agent serves it no more; empty. */
+  leave: 4,
 } as const;
 
 /** Largest payload of a frame from the controller: two parts of a bundle, the index, statements and lists of keys. */
@@ -46,8 +68,10 @@ export interface AgentReport {
   readonly digest: string;
   /** Number of the bundle that it accepted last; 0: none. */
   readonly number: number;
-  /** Frames of type `bundle` that it has processed on this stream. */
+  /** Frames of type `bundle` and `parts` that it has processed on this stream. */
   readonly received: number;
+  /** It lacks a part that the last frame named, and needs the whole bundle; absent: it does not. */
+  readonly missing?: true;
   /** Code of why it refused the last bundle; absent: it did not. */
   readonly refused?: string;
 }

@@ -186,12 +186,13 @@ async function openFeed(
   { source, isReady, leaderHost }: ReturnType<typeof createManager>['feed'],
   agents: AgentReports,
 ): Promise<OpenFeed> {
-  const { host, port, maxStreams } = config.feed;
+  const { host, port, maxStreams, nodeAgent } = config.feed;
   const open: Pick<RunningFeed, 'streams' | 'doubled'> = { streams: () => 0, doubled: () => 0 };
   const feed = await startFeed({
     host,
     port,
     maxStreams,
+    ...(nodeAgent === undefined ? {} : { nodeAgent }),
     tlsMinVersion: config.webhook.tlsMinVersion,
     source,
     reports: agents,

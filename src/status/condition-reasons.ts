@@ -153,7 +153,11 @@ export const CONDITION_REASONS: { readonly [T in ConditionType]: Condition<T> } 
         isWarned: true,
         meaning: 'Two agents report for one pod, and not the same. The message has its name; look for a second container with its token.',
       },
-      Pending: { status: 'False', meaning: 'Some agents enforce another version, are not connected, or were injected without the feed.' },
+      Pending: {
+        status: 'False',
+        meaning:
+          'Some agents enforce another version, are not connected, or were injected without the feed; or the bundle is not written yet.',
+      },
     },
   },
   Tampered: {

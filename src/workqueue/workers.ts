@@ -47,6 +47,11 @@ const MIN_REFUSAL_DELAY_MS = 2_000;
 /** Refusals that others can end: a quota, an admission policy or webhook, a missing right, an object of the same name. */
 const PASSING: ReadonlySet<ErrorCode> = new Set(['SP_KUBE_FORBIDDEN', 'SP_KUBE_INVALID', 'SP_NAME_TAKEN']);
 
+/** Whether others can end a refusal without any event, so that it is retried. */
+export function mayPass(error: RefusedError): boolean {
+  return PASSING.has(error.code);
+}
+
 /** Handles keys until `signal` aborts; resolves when the keys in progress are finished. */
 export async function runWorkers(options: WorkersOptions, signal: AbortSignal): Promise<void> {
   const worker = async (): Promise<void> => {
@@ -95,7 +100,7 @@ function handleFailure(
     logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'handling failed; retrying');
     return 'error';
   }
-  if (error instanceof RefusedError && PASSING.has(error.code)) {
+  if (error instanceof RefusedError && mayPass(error)) {
     const delayMs = queue.retry(key, { atLeastMs: MIN_REFUSAL_DELAY_MS });
     logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'refused by the API server; retrying');
     return 'error';

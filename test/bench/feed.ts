@@ -2,32 +2,18 @@
  * What the feed costs the leader, on a real API server with simulated agents: memory and CPU time of each stream, all agents connecting again
  * at the same time, and an edit of a policy of the whole mesh and of one workload until the last agent has it and until it is written.
  *
- * `node test/bench/feed.ts [--namespaces 100] [--workloads 10] [--pods 1] [--edits 5] [--entry FILE]`. One agent for each pod, at most 62,500.
+ * `node test/bench/feed.ts [--namespaces 100] [--workloads 10] [--pods 1] [--edits 5] [--whole] [--entry FILE]`. One agent for each pod, at most
+ * 62,500. With `--whole`, agents take whole bundles only, as those of an earlier version.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { readObject } from '../../src/cluster/objects.ts';
-import { SECRETS } from '../../src/cluster/paths.ts';
-import { startControlPlane } from '../cluster/control-plane.ts';
-import { freePorts } from '../cluster/wait.ts';
-import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
-import {
-  allKeys,
-  fillCluster,
-  keyOfWorkload,
-  meshSpec,
-  namespaceOf,
-  watchWritten,
-  workloadSpec,
-  writePolicy,
-} from '../support/loaded-cluster.ts';
-import { openPolicyCluster } from '../support/policy-cluster.ts';
-import { connectSimulatedAgents, type SimulatedAgent, simulatedPods, tokenSigner } from '../support/simulated-agents.ts';
+import { allKeys, keyOfWorkload, meshSpec, namespaceOf, workloadSpec, writePolicy } from '../support/loaded-cluster.ts';
+import { REQUESTS, startLoadedFeed } from '../support/loaded-feed.ts';
+import { connectSimulatedAgents, type SimulatedAgent } from '../support/simulated-agents.ts';
 import { cpuMicros, rssMiB } from './support/processes.ts';
 
 const PATIENCE_MS = 300_000;
-const SYSTEM = 'sallyport-system';
 
 const { values } = parseArgs({
   options: {
@@ -35,6 +21,7 @@ const { values } = parseArgs({
     workloads: { type: 'string', default: '10' },
     pods: { type: 'string', default: '1' },
     edits: { type: 'string', default: '5' },
+    whole: { type: 'boolean', default: false },
     profile: { type: 'string', default: '' },
     entry: { type: 'string', default: fileURLToPath(new URL('../../src/main/controller.ts', import.meta.url)) },
   },
@@ -48,78 +35,33 @@ function print(phase: string, figures: Readonly<Record<string, number>>): void {
   process.stdout.write(`${phase.padEnd(16)} ${shown.join(', ')}\n`);
 }
 
-async function requests(controller: ControllerProcess): Promise<number> {
-  const { text } = await controller.get('/metrics');
-  const lines = text.split('\n').filter((line) => line.startsWith('rest_client_requests_total{'));
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
-}
-
-async function untilQuiet(controller: ControllerProcess): Promise<void> {
-  for (let quiet = 0; quiet < 8; ) {
-    const { text } = await controller.get('/metrics');
-    quiet = /^workqueue_depth\{name="[a-z-]+"\} [1-9]/m.test(text) ? 0 : quiet + 1;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
-
-const plane = await startControlPlane();
-const cluster = await openPolicyCluster(plane.kubeconfigPath);
-const [port = 0] = await freePorts(1);
 const profile = values.profile === '' ? '' : ` --cpu-prof --cpu-prof-dir=${values.profile}`;
-const controller = await startController({
-  kubeconfig: plane.kubeconfigPath,
-  name: 'bench',
-  namespace: SYSTEM,
+const stage = await startLoadedFeed(size, {
   entry: values.entry,
-  level: 'info',
-  env: {
-    NODE_OPTIONS: `--max-semi-space-size=2 --max-old-space-size=1200${profile}`,
-    SALLYPORT_LEADER_ELECT: 'false',
-    SALLYPORT_WEBHOOK: 'true',
-    SALLYPORT_WEBHOOK_HOST: '127.0.0.1',
-    SALLYPORT_WEBHOOK_PORT: '0',
-    SALLYPORT_AGENT_IMAGE: 'example/agent:1',
-    SALLYPORT_FEED_ENABLED: 'true',
-    SALLYPORT_FEED_HOST: '127.0.0.1',
-    SALLYPORT_FEED_PORT: String(port),
-    SALLYPORT_FEED_MAX_STREAMS: '20000',
-  },
+  nodeOptions: `--max-semi-space-size=2 --max-old-space-size=1200${profile}`,
 });
+const { controller, cluster, watch } = stage;
+const requests = (): Promise<number> => stage.count(REQUESTS);
 try {
-  await cluster.namespace(SYSTEM);
-  await cluster.namespace('istio-system');
-  await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', PATIENCE_MS);
-  const secret = await readObject(cluster.client, { resource: SECRETS, namespace: SYSTEM, name: 'sallyport-webhook' });
-  const data = (secret?.['data'] ?? {}) as Readonly<Record<string, string>>;
-  const authorities = Buffer.from(data['ca.crt'] ?? '', 'base64').toString();
-  const serverName = `sallyport.${SYSTEM}.svc`;
-  const watch = await watchWritten(cluster.client);
-  await fillCluster(cluster.client, size, { address: `127.0.0.1:${port}`, authorities, serverName });
-  await until(() => watch.bundles.size >= total, 'all bundles', PATIENCE_MS);
-  await untilQuiet(controller);
-
-  const pods = await simulatedPods(cluster.client);
-  const sign = tokenSigner(plane.stateDir);
-  const tokens = new Map(pods.map((pod) => [pod.uid, sign(pod)]));
+  await stage.settle();
+  const tokens = new Map(stage.agents.pods.map((pod) => [pod.uid, stage.agents.tokenOf(pod)]));
   const listeners = new Set<(agent: SimulatedAgent) => void>();
   const before = {
     rss: rssMiB(controller.pid),
     cpu: cpuMicros(controller.pid),
-    requests: await requests(controller),
+    requests: await requests(),
     ms: performance.now(),
   };
   const simulated = connectSimulatedAgents({
-    pods,
-    port,
-    authorities,
-    serverName,
+    ...stage.agents,
+    isWhole: values.whole,
     tokenOf: ({ uid }) => tokens.get(uid) ?? '',
     onBundle: (agent) => listeners.forEach((listener) => listener(agent)),
   });
   await simulated.untilConnected();
   const connectMs = performance.now() - before.ms;
   await until(() => simulated.agents.every(({ number }) => number > 0), 'the bundles of all agents', PATIENCE_MS);
-  await untilQuiet(controller);
+  await stage.settle();
   print('connect', {
     agents: count,
     's until all have a stream': connectMs / 1000,
@@ -149,7 +91,7 @@ try {
       times.push(performance.now() - startedMs);
       listeners.delete(listener);
       durable.push((await written).lastBundle);
-      await untilQuiet(controller);
+      await stage.settle();
     }
     const middle = (list: number[]): number => list.toSorted((one, other) => one - other)[Math.floor(list.length / 2)] ?? 0;
     print(phase, {
@@ -167,7 +109,7 @@ try {
     writePolicy(cluster.client, { namespace: namespaceOf(size, 0), name: 'w0' }, workloadSpec(0, mark)),
   );
 
-  const again = { cpu: cpuMicros(controller.pid), requests: await requests(controller), ms: performance.now() };
+  const again = { cpu: cpuMicros(controller.pid), requests: await requests(), ms: performance.now() };
   simulated.dropAll();
   await until(() => simulated.connected() < count / 2, 'the end of the streams', PATIENCE_MS);
   let peak = 0;
@@ -180,14 +122,11 @@ try {
     's until all have a stream': (performance.now() - again.ms) / 1000,
     'CPU s': (cpuMicros(controller.pid) - again.cpu) / 1e6,
     'RSS MiB, peak': peak,
-    'requests to the API server': (await requests(controller)) - again.requests,
+    'requests to the API server': (await requests()) - again.requests,
     failures: simulated.failures() - count,
   });
   simulated.stop();
-  await watch.stop();
 } finally {
-  await controller.stop();
-  await cluster.close();
-  await plane.stop();
+  await stage.stop();
 }
 process.exit();

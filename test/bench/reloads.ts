@@ -106,7 +106,7 @@ function bundleOf(rules: number): Files {
 
 /** The same in a slot, compressed and signed, as a controller publishes it. */
 function signed(files: Files, number: number): Files {
-  const encoded = { workload: WORKLOAD, json: String(files[BUNDLE_KEY]), digest: String(files[BUNDLE_DIGEST_KEY]).trim() };
+  const encoded = { workload: WORKLOAD, json: String(files[BUNDLE_KEY]), digest: String(files[BUNDLE_DIGEST_KEY]).trim(), chunks: [] };
   return signedFiles(encoded, { number, slot: number % 2 });
 }
 

@@ -1,6 +1,6 @@
 /*
- * The feed when writes get lost, leaders are killed, etcd is restored from a backup, and versions differ: agents get what is durable, and
- * never anything older.
+ * The feed when writes get lost, leaders are killed, etcd is restored from a backup, and versions differ: agents get bundles before they are
+ * written, never anything older, and are programmed only once it is written.
  */
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -60,24 +60,72 @@ describe('the feed, when writes of its leader get lost', function () {
     agent = await start(at);
   });
   after(() => proxy?.stop());
-  const sent = (): Promise<number | undefined> => at.controller().metric('sallyport_feed_bundles_total{result="sent"}');
   const killLeader = async (): Promise<void> => {
     await at.controller().kill();
     at.controllers.clear();
   };
 
-  it('brings nothing before it is written, and what the next leader writes when this one is killed meanwhile', async () => {
-    const before = await sent();
+  const untilProgrammed = (): Promise<void> =>
+    at.see(async () => (await at.programmed('edited')) === 'True Programmed: Enforced by 1 of 1 agents', 'Programmed');
+
+  it('brings a bundle before it is written, and what the next leader writes when this one is killed meanwhile', async () => {
+    await untilProgrammed();
+    const before = await numberOf(at);
     proxy.setMode('hold');
     await edit(at, '/second');
+    await untilDenied(at, agent, '/second');
     await at.see(async () => proxy.lost() > 0, 'the write');
-    // Statuses are written all the time: the agent would have the bundle by then.
     await at.see(async () => (await at.cluster.condition(AP, 'edited', SHOP, 'Ready'))?.reason === 'Publishing', 'the status');
-    expect([await agent.get('/first'), await agent.get('/second'), await sent()]).to.deep.equal([DENIED, ALLOWED, before]);
+    await at.see(
+      async () => (await at.programmed('edited')) === 'False Pending: Enforced by 0 of 1 agents. Not yet enforced by: shop/web',
+      'Programmed to wait for the write',
+    );
+    expect([await agent.get('/first'), await numberOf(at)]).to.deep.equal([ALLOWED, before]);
     await killLeader();
     await at.untilLeading(await at.startReplica('one'));
+    await untilProgrammed();
+    expect([await agent.get('/first'), await agent.get('/second')]).to.deep.equal([ALLOWED, DENIED]);
+    expect(await numberOf(at)).to.be.above(before);
+    expect(refusals(agent)).to.deep.equal([]);
+  });
+
+  it('takes back, under a higher number, what it brought and the next leader has no policy for', async () => {
+    await killLeader();
+    proxy.setMode('forward');
+    await at.untilLeading(await at.startReplica('one', {}, { kubeconfig: proxy.kubeconfig }));
+    await at.see(async () => (await at.controller().metric('sallyport_feed_streams')) === 1, 'the stream');
+    const [before, lost] = [await numberOf(at), proxy.lost()];
+    proxy.setMode('hold');
+    await edit(at, '/never-written');
+    await untilDenied(at, agent, '/never-written');
+    await at.see(async () => proxy.lost() > lost, 'the write');
+    await killLeader();
+    // What is published is right again, but the agent has something newer.
+    await edit(at, '/second');
+    await at.untilLeading(await at.startReplica('one'));
     await untilDenied(at, agent, '/second');
-    await at.see(async () => (await at.programmed('edited')) === 'True Programmed: Enforced by 1 of 1 agents', 'Programmed');
+    expect(await agent.get('/never-written')).to.equal(ALLOWED);
+    await untilProgrammed();
+    expect(await numberOf(at)).to.be.above(before);
+    expect(refusals(agent)).to.deep.equal([]);
+  });
+
+  it('gives a pod that starts before the write the newest bundle, whatever its volume has', async () => {
+    await killLeader();
+    proxy.setMode('forward');
+    await at.untilLeading(await at.startReplica('one', {}, { kubeconfig: proxy.kubeconfig }));
+    await at.see(async () => (await at.controller().metric('sallyport_feed_streams')) === 1, 'the stream');
+    proxy.setMode('hold');
+    await edit(at, '/ahead');
+    await untilDenied(at, agent, '/ahead');
+    await agent.stop();
+    at.isMounting = true;
+    agent = await at.startAgent('web');
+    await untilDenied(at, agent, '/ahead');
+    expect(await agent.get('/second')).to.equal(ALLOWED);
+    at.isMounting = false;
+    proxy.setMode('forward');
+    await untilProgrammed();
     expect(refusals(agent)).to.deep.equal([]);
   });
 

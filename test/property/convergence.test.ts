@@ -1,6 +1,7 @@
 /*
  * After any order of edits, restarts, changes of leader, broken watches, failing, lost and late writes, and changes of bundles by others, the
- * controller converges to what a controller publishes that starts with the same objects, and to the same statuses.
+ * controller converges to what a controller publishes that starts with the same objects, and to the same statuses. With a feed, agents get bundles
+ * before they are written, and end with those that are published.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -133,8 +134,8 @@ describe('convergence of the controller', () => {
   it('reaches the bundles and statuses of a fresh start, whatever happened', async function () {
     this.timeout(120_000);
     await fc.assert(
-      fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 60 }), async (list) => {
-        const world = new ControllerWorld();
+      fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 60 }), fc.boolean(), async (list, hasFeed) => {
+        const world = new ControllerWorld(hasFeed);
         world.lead(0);
         for (const one of list) {
           await one.run(world);
@@ -146,6 +147,7 @@ describe('convergence of the controller', () => {
           expect(world.published()).to.deep.equal(fresh.published());
           expect([...world.statuses].sort()).to.deep.equal([...fresh.statuses].sort());
           const published = world.published();
+          for (const [workload, { digest }] of world.enforced) expect(digest, `enforced by ${workload}`).to.equal(published.get(workload));
           for (const [pod, annotation] of world.annotations) {
             const [namespace = '', name = ''] = pod.split('/');
             if (world.pod(pod)?.agent === undefined) continue;

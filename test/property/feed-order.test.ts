@@ -11,7 +11,8 @@ import { splitFiles } from '../../src/bundle/joined-files.ts';
 import { TransientError } from '../../src/errors.ts';
 import { FrameReader, frameHead } from '../../src/feed/frames.ts';
 import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, UP } from '../../src/feed/protocol.ts';
-import { type AgentStreams, createAgentStreams, PROBATION_MS } from '../../src/feed-server/agent-streams.ts';
+import { type AgentStreams, type AgentTraits, createAgentStreams, PROBATION_MS } from '../../src/feed-server/agent-streams.ts';
+import type { BundleContent } from '../../src/feed-server/loaded-bundle.ts';
 import { type AgentReports, createAgentReports } from '../../src/status/agent-reports.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
@@ -30,6 +31,7 @@ const PAYLOAD = Buffer.alloc(1000);
 /** Two of the three agents may have a bundle on its way at the same time. */
 const MAX_BYTES = 2500;
 const UNREAD = 2;
+const TRAITS: AgentTraits = { authorities: '', takesParts: false, holds: 0 };
 const RETRY_MS = 5_000;
 
 /** What happens to the feed from outside. */
@@ -143,7 +145,7 @@ class World {
         onPod: () => () => undefined,
         currentOf: (workload) => {
           const number = this.published.get(workload);
-          return number === undefined ? undefined : { number, files: () => this.#read(workload, number) };
+          return number === undefined ? undefined : { number, read: () => this.#read(workload, number) };
         },
         onBundle: (listener) => {
           this.#listeners.add(listener);
@@ -157,6 +159,7 @@ class World {
       logger,
       observer: { onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined },
       maxBytes: MAX_BYTES,
+      maxStreams: 10,
     });
     for (const name of PODS.keys()) {
       this.agents.set(name, { state: { number: 0 }, lastReceived: 0, unread: 0 });
@@ -189,7 +192,7 @@ class World {
     for (const listener of this.#listeners) listener(workload);
   }
 
-  async #read(workload: WorkloadKey, number: number): Promise<Readonly<Record<string, Buffer>> | undefined> {
+  async #read(workload: WorkloadKey, number: number): Promise<BundleContent | undefined> {
     await this.#scheduler.schedule(Promise.resolve(), `read ${workload} ${number}`);
     if (this.#failures > 0) {
       this.#failures -= 1;
@@ -197,7 +200,7 @@ class World {
     }
     // What was replaced meanwhile may have been read before that.
     return this.published.get(workload) === number || number % 2 === 0
-      ? { number: Buffer.from(String(number)), payload: PAYLOAD }
+      ? { files: { number: Buffer.from(String(number)), payload: PAYLOAD } }
       : undefined;
   }
 
@@ -249,7 +252,7 @@ class World {
       if (this.#sockets.get(name) === ours) void this.#step(`${name} reconnects`, () => this.#reconnect(name, ours));
     });
     const [namespace = '', podName = ''] = name.split('/');
-    this.streams.add({ namespace, name: podName, uid: podName, serviceAccount: 'default', expiresMs: Infinity }, ours, '');
+    this.streams.add({ namespace, name: podName, uid: podName, serviceAccount: 'default', expiresMs: Infinity }, ours, TRAITS);
     void this.#step(`${name} says what it enforces`, () => {
       if (isCurrent()) report();
     });

@@ -9,13 +9,17 @@ import type { SlimPod } from '../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import type { KubeClient, KubeRequest, KubeResponse } from '../../src/cluster/client.ts';
 import type { RawObject } from '../../src/cluster/kube-object.ts';
+import { createBundleWrites } from '../../src/controller/bundle-writes.ts';
+import { createFeedSource } from '../../src/controller/feed-source.ts';
+import { HeldParts } from '../../src/controller/held-parts.ts';
 import { createPipeline } from '../../src/controller/pipeline.ts';
 import { createTouches } from '../../src/controller/touches.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../../src/delivery/config-map-delivery.ts';
 import type { Copy, PublishedCopies } from '../../src/delivery/published-copies.ts';
+import { createRelayedFiles } from '../../src/delivery/relayed-files.ts';
 import { RefusedError, TransientError } from '../../src/errors.ts';
 import { createAddressGuards } from '../../src/jwks/address-guard.ts';
-import { createJwksCache } from '../../src/jwks/jwks-cache.ts';
+import { createJwksCache, type JwksCache } from '../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../src/state/cluster-state.ts';
 import { conditionsOf } from '../../src/status/conditions.ts';
 import { createStatusLoop } from '../../src/status/status-loop.ts';
@@ -64,6 +68,11 @@ export class ControllerWorld {
   readonly statuses: Map<string, string> = new Map();
   /** What pods are annotated with, by name. */
   readonly annotations: Map<string, string> = new Map();
+  /** What an agent of each workload enforces that holds a stream to whichever replica leads. */
+  readonly enforced: Map<string, { readonly number: number; readonly digest: string }> = new Map();
+  /** Agents get bundles before they are written. */
+  readonly #hasFeed: boolean;
+  #followFeed = (): void => undefined;
   readonly #policies = new Map<string, StoredPolicy>();
   readonly #pods = new Map<string, SlimPod>();
   readonly #held: (() => void)[] = [];
@@ -71,7 +80,8 @@ export class ControllerWorld {
   #term: Term | undefined;
   #uids = 0;
 
-  constructor() {
+  constructor(hasFeed = false) {
+    this.#hasFeed = hasFeed;
     this.#replicas = REPLICAS.map(() => this.#newReplica());
     this.configMaps.onEvent = (name, object) => {
       for (const { backlog, delivery } of this.#replicas) backlog.push(() => report(delivery, name, object));
@@ -171,6 +181,7 @@ export class ControllerWorld {
         for (const replica of REPLICAS) this.deliver(replica, Number.MAX_SAFE_INTEGER);
         await this.run();
         this.clock.advance(10_000);
+        this.#followFeed();
         await this.run();
       }
     }
@@ -216,7 +227,10 @@ export class ControllerWorld {
         },
       },
     });
-    const pipeline = createPipeline({ ...common, jwksCache, touches, random: () => 0 });
+    const writes = this.#hasFeed ? createBundleWrites({ clock, logger }) : undefined;
+    const ahead = writes === undefined ? {} : { ahead: { announce: one.delivery.announce, writes } };
+    const pipeline = createPipeline({ ...common, ...ahead, jwksCache, touches, random: () => 0 });
+    const stopFeed = this.#hasFeed ? this.#serveFeed(one, jwksCache) : (): void => undefined;
     const statuses = createStatusLoop({
       ...common,
       jwksCache,
@@ -235,16 +249,46 @@ export class ControllerWorld {
     const running = [pipeline.run(stopping.signal), statuses.run(stopping.signal)];
     this.#term = {
       replica,
-      queues: () => [pipeline.queue, statuses.queue, touches.queue],
+      queues: () => [pipeline.queue, statuses.queue, touches.queue, ...(writes === undefined ? [] : [writes.queue])],
       stop: async () => {
         stopping.abort();
+        stopFeed();
         // Their work ends when the writes on the way have failed for them; these may arrive nevertheless.
         this.#isEnding = true;
         this.#abandon();
         await Promise.all(running);
         this.#isEnding = false;
+        one.delivery.endTerm();
         one.ledger.endTerm();
       },
+    };
+  }
+
+  /** Agents take what is newer than what they have, and the leader learns of numbers that it does not know. @returns ends their streams */
+  #serveFeed({ clusterState, ledger, delivery }: Replica, jwksCache: JwksCache): () => void {
+    const { clock } = this;
+    const source = createFeedSource(
+      { clusterState, ledger, jwksCache, delivery, clock },
+      {
+        relayed: createRelayedFiles(this.configMaps.client),
+        held: new HeldParts(),
+      },
+    );
+    const follow = (key: string): void => {
+      const current = delivery.announced.get(key) ?? ledger.get(key)?.published?.current;
+      const known = this.enforced.get(key);
+      if (current === undefined) return;
+      if (current.number > (known?.number ?? 0)) this.enforced.set(key, { number: current.number, digest: current.digest });
+      if (known !== undefined && known.number > current.number) source.onAhead(key, known.number);
+    };
+    this.#followFeed = () => {
+      for (const key of this.enforced.keys()) if (!clusterState.selection.workloads().has(key)) this.enforced.delete(key);
+      for (const { key } of ledger.records()) follow(key);
+    };
+    const unsubscribe = source.onBundle(follow);
+    return () => {
+      unsubscribe();
+      this.#followFeed = () => undefined;
     };
   }
 

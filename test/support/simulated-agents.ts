@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { FEED_AUDIENCE } from '../../src/api/kube/agent-contract.ts';
 import { SLOT_STATEMENT_KEY } from '../../src/api/kube/names.ts';
+import type { BundleFiles } from '../../src/bundle/decode.ts';
 import { splitFiles } from '../../src/bundle/joined-files.ts';
 import { peekStatement } from '../../src/bundle/statement.ts';
 import type { KubeClient } from '../../src/cluster/client.ts';
@@ -16,7 +17,19 @@ import type { RawObject } from '../../src/cluster/kube-object.ts';
 import { listInCluster } from '../../src/cluster/list-objects.ts';
 import { PODS } from '../../src/cluster/paths.ts';
 import { type Frame, FrameReader, frameHead } from '../../src/feed/frames.ts';
-import { DOWN, encodeReport, FEED_PATH, FEED_PROTOCOL, HEARTBEAT_MS, MAX_DOWN_BYTES, UP } from '../../src/feed/protocol.ts';
+import { PartStore } from '../../src/feed/parts.ts';
+import {
+  DOWN,
+  encodeReport,
+  FEED_PATH,
+  FEED_PROTOCOL,
+  HEARTBEAT_MS,
+  HOLDS_HEADER,
+  MAX_DOWN_BYTES,
+  PARTS,
+  TAKES_HEADER,
+  UP,
+} from '../../src/feed/protocol.ts';
 import { segment } from '../unit/jwt/tokens.ts';
 
 /** A pod whose agent is simulated. */
@@ -36,6 +49,8 @@ export interface SimulatedAgentsOptions {
   readonly authorities: string;
   readonly serverName: string;
   readonly tokenOf: (pod: SimulatedPod) => string;
+  /** Agents take whole bundles only, as those of an earlier version; absent: they do not. */
+  readonly isWhole?: boolean;
   /** Called whenever an agent took a bundle. */
   readonly onBundle?: (agent: SimulatedAgent) => void;
   /** Uniform in [0, 1); absent: Math.random. */
@@ -120,6 +135,9 @@ class Agent implements SimulatedAgent {
   #socket: TLSSocket | undefined;
   #received = 0;
   #failed = 0;
+  readonly #parts = new PartStore();
+  #holds = 0;
+  #isMissing = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(pod: SimulatedPod, shared: Shared) {
@@ -128,7 +146,7 @@ class Agent implements SimulatedAgent {
   }
 
   start(): void {
-    const { host = '127.0.0.1', port, serverName, context, tokenOf } = this.#shared;
+    const { host = '127.0.0.1', port, serverName, context, tokenOf, isWhole = false } = this.#shared;
     const tcp = connectTcp({ host, port, localAddress: this.pod.address });
     const socket = connect({ socket: tcp, servername: serverName, secureContext: context });
     tcp.on('error', () => socket.destroy());
@@ -137,7 +155,9 @@ class Agent implements SimulatedAgent {
     let head = '';
     const reader = new FrameReader(MAX_DOWN_BYTES);
     socket.on('secureConnect', () => {
+      const takes = isWhole ? [] : [`${TAKES_HEADER}: ${PARTS}`, `${HOLDS_HEADER}: ${this.#holds}`];
       const headers = [
+        ...takes,
         `host: ${serverName}`,
         'connection: Upgrade',
         `upgrade: ${FEED_PROTOCOL}`,
@@ -174,6 +194,7 @@ class Agent implements SimulatedAgent {
     clearTimeout(this.#timer);
     this.isConnected = true;
     this.#received = 0;
+    this.#isMissing = false;
     this.#failed = 0;
     this.#shared.counts.connected += 1;
     this.#report();
@@ -195,13 +216,21 @@ class Agent implements SimulatedAgent {
   }
 
   #take(frames: readonly Frame[] | undefined): void {
-    for (const { type, payload } of frames ?? []) if (type === DOWN.bundle) this.#takeBundle(payload);
+    for (const { type, payload } of frames ?? []) {
+      if (type === DOWN.bundle) this.#takeBundle(payload.length, splitFiles(payload));
+      if (type !== DOWN.parts) continue;
+      const assembled = this.#parts.assemble(payload, MAX_DOWN_BYTES);
+      if (assembled.kind === 'invalid') throw new Error(assembled.reason);
+      this.#isMissing = assembled.kind === 'missing';
+      this.#takeBundle(payload.length, assembled.kind === 'files' ? assembled.files : undefined);
+      this.#holds = this.#isMissing ? 0 : this.number;
+    }
   }
 
-  #takeBundle(payload: Buffer): void {
-    this.#shared.counts.bytes += payload.length;
+  #takeBundle(bytes: number, files: BundleFiles | undefined): void {
+    this.#shared.counts.bytes += bytes;
     this.#received += 1;
-    const statement = peekStatement(Buffer.from(splitFiles(payload)?.[`0/${SLOT_STATEMENT_KEY}`] ?? []).toString('latin1'));
+    const statement = peekStatement(Buffer.from(files?.[`0/${SLOT_STATEMENT_KEY}`] ?? []).toString('latin1'));
     if (statement !== undefined && statement.number > this.number) {
       this.number = statement.number;
       this.digest = statement.digest;
@@ -212,7 +241,7 @@ class Agent implements SimulatedAgent {
 
   #report(): void {
     const { digest, number } = this;
-    const report = encodeReport({ digest, number, received: this.#received });
+    const report = encodeReport({ digest, number, received: this.#received, ...(this.#isMissing ? { missing: true } : {}) });
     this.#socket?.write(Buffer.concat([frameHead(UP.report, report.length), report]));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#report(), HEARTBEAT_MS);

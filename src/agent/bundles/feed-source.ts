@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
 import { splitFiles } from '../../bundle/joined-files.ts';
 import { type Frame, frameHead } from '../../feed/frames.ts';
-import { type AgentReport, DOWN, encodeReport, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
+import { PartStore } from '../../feed/parts.ts';
+import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
 import type { LIMITS } from '../../limits/agent-limits.ts';
 import { pauseFor, startInterval } from '../../limits/timers.ts';
 import { replaceFile } from '../../replace-file.ts';
@@ -52,8 +53,14 @@ export class FeedSource {
   readonly #host: FeedHost;
   /** Authorities that a controller named later. */
   #authorities = '';
-  /** Frames of type `bundle` of the present stream. */
+  /** Frames with bundles of the present stream. */
   #received = 0;
+  /** What the last frame left, for the next one, also of another stream. */
+  readonly #parts = new PartStore();
+  /** Number of the bundle whose parts are kept; 0: nothing is kept. */
+  #holds = 0;
+  /** The last frame named a part that is not there. */
+  #isMissing = false;
   #stream: OpenConnection['socket'] | undefined;
   /** A report is being written. */
   #isReporting = false;
@@ -87,7 +94,8 @@ export class FeedSource {
     this.#isDue = this.#isReporting;
     if (this.#isReporting) return;
     this.#isReporting = true;
-    const report = encodeReport({ ...this.#host.report(), received: this.#received });
+    const missing = this.#isMissing ? { missing: true as const } : {};
+    const report = encodeReport({ ...this.#host.report(), received: this.#received, ...missing });
     socket.write(Buffer.concat([frameHead(UP.report, report.length), report]), () => {
       if (socket !== this.#stream) return;
       this.#isReporting = false;
@@ -122,6 +130,7 @@ export class FeedSource {
     }
     this.#received = 0;
     this.#isReporting = false;
+    this.#isMissing = false;
     this.#stream = connection.socket;
     this.#takesUnknownKeys = connection.accepts.includes(UNKNOWN_KEYS);
     const stopReports = startInterval(this.#host.limits.feedReport, () => this.report());
@@ -146,7 +155,15 @@ export class FeedSource {
       const token = (await readFile(tokenFile, 'utf8')).trim();
       const trusted = [authorities, this.#authorities].filter((pem) => pem !== '');
       return await connectFeed(
-        { host: at.host, port: at.port, serverName, authorities: trusted, token, patience: this.#host.limits.feedConnectTime },
+        {
+          host: at.host,
+          port: at.port,
+          serverName,
+          authorities: trusted,
+          token,
+          holds: this.#holds,
+          patience: this.#host.limits.feedConnectTime,
+        },
         signal,
       );
     } catch (error) {
@@ -154,16 +171,38 @@ export class FeedSource {
     }
   }
 
-  async #onFrame({ type, payload }: Frame): Promise<void> {
+  /** @returns why nothing more can be read; undefined: nothing is wrong */
+  async #onFrame({ type, payload }: Frame): Promise<string | undefined> {
     if (type === DOWN.bundle) {
-      const files = splitFiles(payload);
-      if (files !== undefined) await this.#host.offer(files);
-      this.#received += 1;
-      this.report();
+      this.#forgetParts();
+      await this.#offer(splitFiles(payload));
+    } else if (type === DOWN.parts) {
+      const assembled = this.#parts.assemble(payload, MAX_DOWN_BYTES);
+      if (assembled.kind === 'invalid') {
+        this.#forgetParts();
+        return `invalid bundle: ${assembled.reason}`;
+      }
+      this.#isMissing = assembled.kind === 'missing';
+      await this.#offer(assembled.kind === 'files' ? assembled.files : undefined);
+      const { number, refused } = this.#host.report();
+      this.#holds = this.#isMissing || refused !== undefined ? 0 : number;
     } else if (type === DOWN.authorities && payload.length <= this.#host.limits.feedAuthoritiesBytes.value) {
       await this.#keepAuthorities(payload.toString('latin1'));
     }
     // A later minor version may send more types.
+    return undefined;
+  }
+
+  async #offer(files: BundleFiles | undefined): Promise<void> {
+    if (files !== undefined) await this.#host.offer(files);
+    this.#received += 1;
+    this.report();
+  }
+
+  #forgetParts(): void {
+    this.#parts.clear();
+    this.#holds = 0;
+    this.#isMissing = false;
   }
 
   async #keepAuthorities(pem: string): Promise<void> {

@@ -4,7 +4,7 @@
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type Frame, FrameReader } from '../../feed/frames.ts';
-import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, MAX_DOWN_BYTES } from '../../feed/protocol.ts';
+import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, MAX_DOWN_BYTES, PARTS, TAKES_HEADER } from '../../feed/protocol.ts';
 import type { Limit } from '../../limits/limit.ts';
 import { startDeadline } from '../../limits/timers.ts';
 
@@ -18,6 +18,8 @@ export interface FeedTarget {
   readonly authorities: readonly string[];
   /** ServiceAccount token. */
   readonly token: string;
+  /** Number of the bundle whose parts the agent has; 0: it has none. */
+  readonly holds: number;
   /** Time until the controller has accepted the stream. */
   readonly patience: Limit;
 }
@@ -31,14 +33,21 @@ export type FeedConnection =
 /** Connects; never rejects. */
 export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<FeedConnection> {
   return new Promise((resolve) => {
-    const { host, port, serverName, authorities, token, patience } = target;
+    const { host, port, serverName, authorities, token, holds, patience } = target;
     const sent = request({
       host,
       port,
       servername: serverName,
       ca: [...authorities],
       path: FEED_PATH,
-      headers: { host: serverName, connection: 'Upgrade', upgrade: FEED_PROTOCOL, authorization: `Bearer ${token}` },
+      headers: {
+        host: serverName,
+        connection: 'Upgrade',
+        upgrade: FEED_PROTOCOL,
+        [TAKES_HEADER]: PARTS,
+        ...(holds === 0 ? {} : { [HOLDS_HEADER]: String(holds) }),
+        authorization: `Bearer ${token}`,
+      },
       agent: false,
       signal,
     });
@@ -72,8 +81,8 @@ export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<Fe
 
 /** How a stream is read. */
 export interface Reading {
-  /** Called for each frame, one after the other; the stream is not read meanwhile. */
-  readonly onFrame: (frame: Frame) => Promise<void>;
+  /** Called for each frame, one after the other; the stream is not read meanwhile. Returns why it ends; undefined: it does not. */
+  readonly onFrame: (frame: Frame) => Promise<string | undefined>;
   /** Longest time without a frame. */
   readonly silence: Limit;
   readonly signal: AbortSignal;
@@ -94,7 +103,10 @@ export async function readFrames(
       cancel();
       const frames = reader.push(chunk);
       if (frames === undefined) return 'invalid frame';
-      for (const frame of frames) await onFrame(frame);
+      for (const frame of frames) {
+        const problem = await onFrame(frame);
+        if (problem !== undefined) return problem;
+      }
       cancel = startDeadline(silence, stop);
     }
     return 'ended';

@@ -3,7 +3,7 @@
  * else is mounted is ignored. What was accepted once is never replaced by anything older, not even after a restart.
  */
 import type { WorkloadRef } from '../../api/kube/keys.ts';
-import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
+import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_PLAIN_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
 import { type BundleFiles, type DecodedBundle, parseBundleInSteps } from '../../bundle/decode.ts';
 import { digestInSteps } from '../../bundle/digest.ts';
 import { acceptKeyLists, type TrustedKeys } from '../../bundle/key-list.ts';
@@ -32,6 +32,8 @@ interface Candidate {
 /** A copy that is to be opened, and where its parts are. */
 interface Chosen extends Candidate {
   readonly partOf: (digest: string) => Uint8Array | undefined;
+  /** The JSON itself, which the feed brings in place of compressed parts. */
+  readonly plainOf: (digest: string) => Uint8Array | undefined;
 }
 
 /** Name of the file that keeps the public root key; the other names are those of a slot. */
@@ -63,10 +65,16 @@ export class SignedFormat implements BundleFormat {
     const problems: RefusedError[] = [];
     const slots = slotsIn(files);
     const candidates = await doStepsApart(this.#candidates(files, slots, problems), TURNS);
-    const parts = await doStepsApart(partsOf(slots.map(([, name]) => files[name(SLOT_PART_KEY)])), TURNS);
+    const [parts, plains] = [
+      await doStepsApart(partsOf(slots.map(([, name]) => files[name(SLOT_PART_KEY)])), TURNS),
+      await doStepsApart(partsOf(slots.map(([, name]) => files[name(SLOT_PLAIN_KEY)])), TURNS),
+    ];
     for (const candidate of candidates) {
       try {
-        return { ...(await this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems };
+        return {
+          ...(await this.#open({ ...candidate, partOf: (digest) => parts.get(digest), plainOf: (digest) => plains.get(digest) })),
+          problems,
+        };
       } catch (error) {
         problems.push(asRefused(error));
       }
@@ -97,7 +105,9 @@ export class SignedFormat implements BundleFormat {
     // Its key may have expired since: the last good bundle stays active for as long as there is no newer one.
     const candidate = this.#verify(kept[SLOT_STATEMENT_KEY], undefined);
     const parts = await doStepsApart(partsOf(candidate.statement.parts.map((_, at) => kept[`${SLOT_PART_KEY}.${at}`])), TURNS);
-    return { ...(await this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems: [] };
+    const plains = await doStepsApart(partsOf([kept[SLOT_PLAIN_KEY]]), TURNS);
+    const chosen = { ...candidate, partOf: (digest: string) => parts.get(digest), plainOf: (digest: string) => plains.get(digest) };
+    return { ...(await this.#open(chosen)), problems: [] };
   }
 
   #learnKeys(lines: Uint8Array | undefined): void {
@@ -116,29 +126,35 @@ export class SignedFormat implements BundleFormat {
     return { jws, statement: verifyStatement(BUNDLE_STATEMENT, jws, context) };
   }
 
-  async #open({ statement, jws, partOf }: Chosen): Promise<Omit<OpenedBundle, 'problems'>> {
+  async #open({ statement, jws, partOf, plainOf }: Chosen): Promise<Omit<OpenedBundle, 'problems'>> {
     const { number, digest } = statement;
     if (number < this.#number)
       throw new RefusedError('SP_BUNDLE_OLDER', `the bundle has number ${number}; number ${this.#number} was accepted before`);
-    requireParts(statement, partOf);
-    const decoded = this.#last?.digest === digest ? this.#last : await this.#decode(statement, partOf);
+    const plain = plainOf(digest);
+    if (plain === undefined) requireParts(statement, partOf);
+    const decoded = this.#last?.digest === digest ? this.#last : await this.#decode({ statement, partOf, plain });
     this.#number = number;
     this.#last = decoded;
-    return { ...decoded, keep: this.#kept({ statement, jws, partOf }) };
+    return { ...decoded, keep: this.#kept({ statement, jws, partOf, plainOf }) };
   }
 
-  async #decode(statement: Statement, partOf: Chosen['partOf']): Promise<DecodedBundle> {
-    const json = await fromStoredFormApart(statement, partOf, TURNS);
+  async #decode({
+    statement,
+    partOf,
+    plain,
+  }: Pick<Chosen, 'statement' | 'partOf'> & { readonly plain: Uint8Array | undefined }): Promise<DecodedBundle> {
+    const json = plain ?? (await fromStoredFormApart(statement, partOf, TURNS));
     return { bundle: await doStepsApart(parseBundleInSteps(json, this.#workload), TURNS), digest: statement.digest };
   }
 
-  #kept({ statement, jws, partOf }: Chosen): BundleFiles {
+  #kept({ statement, jws, partOf, plainOf }: Chosen): BundleFiles {
+    const plain = plainOf(statement.digest);
     const parts = statement.parts.map(({ digest }, at) => [`${SLOT_PART_KEY}.${at}`, partOf(digest)] as const);
     return {
       [ROOT_FILE]: Buffer.from(this.#keys?.root ?? ''),
       [SLOT_KEYS_KEY]: Buffer.from(this.#keys?.lines ?? ''),
       [SLOT_STATEMENT_KEY]: Buffer.from(jws),
-      ...Object.fromEntries(parts),
+      ...(plain === undefined ? Object.fromEntries(parts) : { [SLOT_PLAIN_KEY]: plain }),
     };
   }
 }

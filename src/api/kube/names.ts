@@ -121,6 +121,8 @@ export const SLOT_STATEMENT_KEY = 'statement.jws';
 export const SLOT_KEYS_KEY = 'keys.jws';
 /** Key and file name of the part of the bundle in a slot. */
 export const SLOT_PART_KEY = 'part';
+/** The JSON of a bundle, in what the feed brings, in place of compressed parts. */
+export const SLOT_PLAIN_KEY = 'plain';
 
 /** Istio's label on the pods of a Gateway API gateway. */
 export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';

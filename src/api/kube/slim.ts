@@ -32,6 +32,8 @@ export interface SlimPod {
   /** `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`. */
   readonly phase?: string;
   readonly podIP?: string;
+  /** Absent: the pod is not scheduled. */
+  readonly nodeName?: string;
   readonly owner?: SlimOwner;
   /** RFC 3339; present if the pod is being deleted. */
   readonly deletionTimestamp?: string;
@@ -92,6 +94,7 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
     annotations: asStringMap(metadata['annotations'], OWN_ANNOTATION_PREFIX),
     ...present('phase', asString(status['phase'])),
     ...present('podIP', asString(status['podIP'])),
+    ...present('nodeName', asString(spec['nodeName'])),
     ...present('deletionTimestamp', asString(metadata['deletionTimestamp'])),
     ...present('serviceAccount', asString(spec['serviceAccountName'])),
     ...(ports === undefined ? {} : { ports }),

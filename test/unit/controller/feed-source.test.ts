@@ -64,10 +64,10 @@ describe('what the feed asks of the controller', () => {
   });
 
   it('signs the bundle of a workload again for an agent that is ahead, once a minute', () => {
-    for (let times = 0; times < 3; times += 1) source.onAhead('foo/pod/web');
-    source.onAhead('foo/pod/other');
+    for (let times = 0; times < 3; times += 1) source.onAhead('foo/pod/web', 7);
+    source.onAhead('foo/pod/other', 7);
     clock.advance(60_000);
-    source.onAhead('foo/pod/web');
+    source.onAhead('foo/pod/web', 7);
     expect(renewed.map(({ name }) => name)).to.deep.equal(['web', 'other', 'web']);
   });
 });

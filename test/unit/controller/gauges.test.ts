@@ -54,12 +54,12 @@ describe('gauges of the controller', () => {
   it('report no bundles on a standby', () => {
     present = undefined;
     expect(gauges.bundles()).to.deep.equal({});
-    expect(gauges.running()).to.deep.equal({ workload: [], 'policy-status': [], 'pod-touch': [], report: [] });
+    expect(gauges.running()).to.deep.equal({ workload: [], 'bundle-write': [], 'policy-status': [], 'pod-touch': [], report: [] });
   });
 
   it('report how long keys have been in progress', () => {
     present = term;
-    expect(gauges.running()).to.deep.equal({ workload: [20], 'policy-status': [], 'pod-touch': [], report: [] });
+    expect(gauges.running()).to.deep.equal({ workload: [20], 'bundle-write': [], 'policy-status': [], 'pod-touch': [], report: [] });
   });
 
   it('count workloads with and without an agent', () => {

@@ -98,7 +98,7 @@ describe('pipeline: bundles', () => {
 
   it('publishes all bundles when it starts, and removes those without a workload', async () => {
     await delivery.publish(
-      { workload: { namespace: 'foo', kind: 'pod', name: 'ghost' }, digest: 'x', json: '{}' },
+      { workload: { namespace: 'foo', kind: 'pod', name: 'ghost' }, digest: 'x', json: '{}', chunks: [] },
       {},
       new AbortController().signal,
     );

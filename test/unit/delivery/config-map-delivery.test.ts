@@ -256,7 +256,7 @@ describe('ConfigMap delivery: writes', () => {
     expect(await bench.publish(encoded('one'))).to.equal('unchanged');
     expect(bench.published().current?.number).to.be.at.least(first + 3_600_000);
     bench.clock.advance(1_000);
-    bench.delivery.renew(parseWorkloadKey(KEY));
+    bench.delivery.renew(parseWorkloadKey(KEY), first);
     expect(await bench.publish(encoded('one'))).to.equal('updated');
     expect(await bench.publish(encoded('one'))).to.equal('unchanged');
     expect(bench.published().current?.number).to.be.at.least(first + 3_601_000);

@@ -15,7 +15,12 @@ import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/w
 import { CLUSTER, SIGNER } from '../../support/signing.ts';
 
 const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
-const bundle = (note: string): EncodedBundle => ({ workload, digest: digestOf(`{"bundle":"${note}"}`), json: `{"bundle":"${note}"}` });
+const bundle = (note: string): EncodedBundle => ({
+  workload,
+  digest: digestOf(`{"bundle":"${note}"}`),
+  json: `{"bundle":"${note}"}`,
+  chunks: [],
+});
 const signal = new AbortController().signal;
 
 async function openDelivery(root: string): Promise<{ readonly delivery: Delivery; readonly ledger: WorkloadLedger }> {

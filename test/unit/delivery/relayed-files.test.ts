@@ -27,8 +27,8 @@ describe('relayed files', () => {
   };
   const textsOf = (files: BundleFiles | undefined): Readonly<Record<string, string>> =>
     Object.fromEntries(Object.entries(files ?? {}).map(([name, content]) => [name, Buffer.from(content ?? []).toString()]));
-  const read = (name: string, number: number): Promise<BundleFiles | undefined> =>
-    relayed.read(`foo/deployment/${name}`, published(name, number), never);
+  const read = async (name: string, number: number): Promise<BundleFiles | undefined> =>
+    (await relayed.read(`foo/deployment/${name}`, published(name, number), never))?.files;
   const reads = (prefix: string): number => fake.requests.filter((text) => text.startsWith(`GET ${prefix}`)).length;
 
   beforeEach(() => {
@@ -66,7 +66,7 @@ describe('relayed files', () => {
   });
 
   it('are those that were written here, without a request', async () => {
-    relayed.putBundle(KEY, 6, { '0/part': Buffer.from('written') });
+    relayed.putBundle(KEY, { number: 6, files: { '0/part': Buffer.from('written') } });
     relayed.putIndex('foo', { 'index/0/part': Buffer.from('written, too') });
     expect(textsOf(await read('web', 6))).to.deep.equal({ '0/part': 'written', 'index/0/part': 'written, too' });
     expect(fake.requests).to.deep.equal([]);
@@ -84,7 +84,7 @@ describe('relayed files', () => {
   it('are read again in the next term, also when the read of an earlier one ends in it', async () => {
     let open: () => void = () => {};
     gate = new Promise((resolve) => (open = resolve));
-    relayed.putBundle(KEY, 5, {});
+    relayed.putBundle(KEY, { number: 5, files: {} });
     const late = read('web', 5);
     await turn();
     relayed.clear();

@@ -6,10 +6,12 @@ import { expect } from 'chai';
 import { objectKey, type WorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { splitFiles } from '../../../src/bundle/joined-files.ts';
-import { DOWN, SILENCE_MS, UP } from '../../../src/feed/protocol.ts';
+import { parsePodFrame, podFrameHead } from '../../../src/feed/pod-frames.ts';
+import { DOWN, encodeReport, PARTS, PODS, SILENCE_MS, TAKES_HEADER, UP } from '../../../src/feed/protocol.ts';
 import { ACKNOWLEDGE_MS, BURST, READ_MS } from '../../../src/feed-server/agent-stream.ts';
-import { PROBATION_MS } from '../../../src/feed-server/agent-streams.ts';
+import { MAX_AHEAD_MS, PROBATION_MS } from '../../../src/feed-server/agent-streams.ts';
 import { FeedRefusal } from '../../../src/feed-server/feed-refusal.ts';
+import type { BundleContent } from '../../../src/feed-server/loaded-bundle.ts';
 import { type FeedServerOptions, type RunningFeed, startFeed } from '../../../src/feed-server/start-feed.ts';
 import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
@@ -66,12 +68,12 @@ describe('the server of the feed', () => {
         currentOf: (workload) => {
           const found = bundles.get(workload);
           if (found === undefined) return undefined;
-          const files = async (): Promise<Record<string, Buffer>> => {
+          const read = async (): Promise<BundleContent> => {
             failures -= 1;
             if (failures >= 0) throw new Error('not read');
-            return { '0/part': found.content };
+            return { files: { '0/part': found.content } };
           };
-          return { number: found.number, files };
+          return { number: found.number, read };
         },
         onBundle: (listener) => {
           listeners.bundle.add(listener);
@@ -310,10 +312,32 @@ describe('the server of the feed', () => {
     publish(5);
     const client = await open();
     report(client, 5, 0);
-    report(client, clock.wallMs() + 1, 0);
+    report(client, clock.wallMs() + MAX_AHEAD_MS + 1, 0);
     report(client, 6, 0);
     await until(() => revisionOf('web') === digest(6), 'the last report');
     expect([ahead, bundlesOf(client)]).to.deep.equal([[WORKLOAD], []]);
+  });
+
+  it('lets the agent of a node serve its pods, when its ServiceAccount is the configured one and it runs on a node', async () => {
+    addPod('node', { agent: undefined, nodeName: 'one', serviceAccount: 'default' } as unknown as Partial<SlimPod>);
+    const headers = { [TAKES_HEADER]: `${PARTS}, ${PODS}` };
+    expect(await refusal('node', { headers })).to.equal('403 pod');
+    await feed.stop();
+    await start({ nodeAgent: 'foo/default' });
+    expect(await refusal('node')).to.equal('403 pod');
+    expect(await refusal('web', { headers })).to.equal('403 pod');
+    expect(await refusal('node', { headers, from: '127.0.0.2' })).to.equal('403 address');
+    addPod('web', { nodeName: 'one' });
+    publish(5);
+    const client = await open('node', { headers });
+    const said = encodeReport({ digest: '', number: 0, received: 0 });
+    client.send(UP.ofPod, Buffer.concat([podFrameHead(UP.report, 'foo/web'), said]));
+    await until(() => client.frames.some(({ type }) => type === DOWN.ofPod), 'the bundle');
+    const [frame] = client.frames.filter(({ type }) => type === DOWN.ofPod).map(({ payload }) => parsePodFrame(payload));
+    expect([frame?.type, frame?.pod, feed.streams()]).to.deep.equal([DOWN.parts, 'foo/web', 1]);
+    await feed.stop();
+    await start({ nodeAgent: 'bar/default' });
+    expect(await refusal('node', { headers })).to.equal('403 pod');
   });
 
   it('takes the keys that an agent lacks, for the workload of its pod only', async () => {

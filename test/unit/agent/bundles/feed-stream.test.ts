@@ -32,6 +32,7 @@ describe('connectFeed', () => {
         serverName,
         authorities: [authority.certPem],
         token: 'token',
+        holds: 0,
         patience: LIMITS.feedConnectTime,
       },
       new AbortController().signal,

@@ -7,6 +7,8 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BundleOptions, Bundles } from '../../../../src/agent/bundles/bundles.ts';
+import type { Bundle } from '../../../../src/bundle/bundle.ts';
+import type { Chunk } from '../../../../src/bundle/canonical-json.ts';
 import type { BundleFiles } from '../../../../src/bundle/decode.ts';
 import { encodeBundle } from '../../../../src/bundle/encode.ts';
 import { signDocument } from '../../../../src/bundle/signed-document.ts';
@@ -36,7 +38,7 @@ describe('bundles over the feed', () => {
   let bundleDir: string;
   let reports: AgentReports;
   let feed: RunningFeed;
-  let current: { readonly number: number; readonly files: BundleFiles } | undefined;
+  let current: { readonly number: number; readonly files: BundleFiles; readonly chunks?: readonly Chunk[] } | undefined;
   let leader: string | undefined;
   let refused: string[];
   let programs: Program[];
@@ -60,7 +62,7 @@ describe('bundles over the feed', () => {
       source: {
         podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
         onPod: () => () => undefined,
-        currentOf: () => (current === undefined ? undefined : { number: current.number, files: async () => current?.files }),
+        currentOf: () => (current === undefined ? undefined : { number: current.number, read: async () => current }),
         onAhead: () => undefined,
         onUnknownKeys: (_workload, keys) => {
           unknown.push(Object.fromEntries(keys));
@@ -166,6 +168,33 @@ describe('bundles over the feed', () => {
     expect(await readFile(join(directory, 'state/feed-authorities.pem'), 'utf8')).to.equal(authority.certPem);
     expect(await readFile(join(directory, 'state/last-good-bundle'), 'latin1')).to.include('statement.jws');
   });
+
+  for (const [what, noise] of [
+    ['a small bundle', 1_000],
+    ['a bundle that is stored compressed', 300_000],
+  ] as const) {
+    it(`takes ${what} in parts, and starts with it again`, async () => {
+      const padded = (program: Program): Bundle => ({ ...simpleBundle(program), keySets });
+      const keySets = { 'remote-0000000000000000': { source: 'x', keys: [{ kty: 'EC', kid: 'k', noise: 'n'.repeat(noise) }] } };
+      const publishPadded = (program: Program, number: number): string => {
+        const encoded = encodeBundle(padded(program));
+        const files = Object.entries(signedFiles(encoded, { number })).map(([name, content]) => [name, Buffer.from(content)] as const);
+        current = { number, files: Object.fromEntries(files), chunks: encoded.chunks };
+        for (const notify of changed) notify();
+        return encoded.digest;
+      };
+      const first = publishPadded(DENY_ALL, 1);
+      await agent();
+      await until(() => revision() === first, 'the first report');
+      const second = publishPadded(ALLOW_ALL, 2);
+      await until(() => revision() === second, 'the second report');
+      expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
+      await stopping.pop()?.();
+      const restarted = await agent({ feed: undefined });
+      expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL, ALLOW_ALL]);
+      expect([restarted !== undefined, refused]).to.deep.equal([true, []]);
+    });
+  }
 
   it('lets a volume that lags behind neither bring back an older bundle nor count as a fault', async () => {
     await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 1 }));

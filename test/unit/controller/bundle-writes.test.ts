@@ -1,0 +1,95 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { type BundleWrites, createBundleWrites, MAX_WAITING_BYTES } from '../../../src/controller/bundle-writes.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+
+const KEY = 'foo/pod/web';
+
+describe('the writes of bundles', () => {
+  let clock: FakeClock;
+  let writes: BundleWrites;
+  let done: string[];
+  let stopping: AbortController;
+  let running: Promise<void>;
+  beforeEach(() => {
+    clock = createFakeClock();
+    writes = createBundleWrites({ clock, logger: createLogger({ level: 'silent', component: 'test' }) });
+    done = [];
+    stopping = new AbortController();
+    running = writes.run(stopping.signal);
+  });
+  afterEach(async () => {
+    stopping.abort();
+    await running;
+  });
+  const settle = async (): Promise<void> => {
+    for (let turns = 0; turns < 10; turns += 1) await turn();
+  };
+  const take = (name: string, over: { readonly key?: string; readonly bytes?: number; readonly run?: () => Promise<void> } = {}): boolean =>
+    writes.take(
+      over.key ?? KEY,
+      {
+        bytes: over.bytes ?? 1,
+        run: async () => {
+          await over.run?.();
+          done.push(name);
+        },
+      },
+      'normal',
+    );
+
+  it('write only the newest of what waits for a workload, and one after the other', async () => {
+    const first = Promise.withResolvers<void>();
+    take('first', { run: () => first.promise });
+    await settle();
+    take('second');
+    take('third');
+    await settle();
+    expect(done).to.deep.equal([]);
+    first.resolve();
+    await settle();
+    expect(done).to.deep.equal(['first', 'third']);
+    expect(writes.queue.holds(KEY)).to.equal(false);
+  });
+
+  it('retry what failed, and what others may cease to refuse, until something newer waits', async () => {
+    let failures = 2;
+    const fail = (): Promise<void> => {
+      failures -= 1;
+      if (failures === 1) return Promise.reject(new TransientError('SP_KUBE_API', 'unavailable'));
+      return failures === 0 ? Promise.reject(new RefusedError('SP_KUBE_FORBIDDEN', 'exceeded quota')) : Promise.resolve();
+    };
+    take('first', { run: fail });
+    for (let seconds = 0; seconds < 10 && done.length === 0; seconds += 1) {
+      await settle();
+      clock.advance(1_000);
+    }
+    expect(done).to.deep.equal(['first']);
+    take('refused', { run: () => Promise.reject(new RefusedError('SP_KUBE_FORBIDDEN', 'exceeded quota')) });
+    await settle();
+    take('newer');
+    await settle();
+    expect(done).to.deep.equal(['first', 'newer']);
+  });
+
+  it('take no more than a number of bytes, but always what replaces a write or waits behind one', async () => {
+    const held = Promise.withResolvers<void>();
+    expect(take('large', { bytes: MAX_WAITING_BYTES, run: () => held.promise })).to.equal(true);
+    expect(take('other', { key: 'foo/pod/other' })).to.equal(false);
+    await settle();
+    expect(take('behind', { bytes: 1 })).to.equal(true);
+    held.resolve();
+    await settle();
+    expect(take('other', { key: 'foo/pod/other' })).to.equal(true);
+    await settle();
+    expect(done).to.deep.equal(['large', 'behind', 'other']);
+  });
+
+  it('forget what is refused for good', async () => {
+    take('large', { bytes: MAX_WAITING_BYTES, run: () => Promise.reject(new RefusedError('SP_TOO_LARGE', 'too large')) });
+    await settle();
+    expect(take('other', { key: 'foo/pod/other', bytes: MAX_WAITING_BYTES })).to.equal(true);
+  });
+});
