@@ -16,7 +16,23 @@ const banner = "import { createRequire as __createRequire } from 'node:module'; 
 /** A controller that the CLI runs starts them from files next to its own part, as that of the image does. */
 const WORKERS = { 'admission-worker': 'src/webhook/admission-worker.ts', 'new-access-worker': 'src/webhook/new-access-worker.ts' };
 const ROOT = join(import.meta.dirname, '..');
-const entries = {
+
+/** A process, by the name of its file. */
+export type ProcessName =
+  | 'agent'
+  | 'agent-feed'
+  | 'agent-grpc'
+  | 'agent-traces'
+  | 'controller'
+  | 'controller-traces'
+  | 'profiling'
+  | 'node'
+  | 'redirect'
+  | keyof typeof WORKERS
+  | 'cli'
+  | 'sallyport';
+
+const entries: Readonly<Record<ProcessName, string>> = {
   agent: 'src/main/agent.ts',
   'agent-feed': 'src/agent/bundles/feed-source.ts',
   'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
@@ -156,17 +172,20 @@ function outputsOf(name: string, outdir: string): Pick<BuildOptions, 'outdir' | 
 export async function buildAll(outdir: string, version?: string): Promise<readonly BuiltProcess[]> {
   const built: BuiltProcess[] = [];
   rmSync(join(outdir, 'cli'), { recursive: true, force: true });
-  for (const [name, entry] of Object.entries(entries)) {
-    const { metafile } = await build({
-      ...buildOptions(name, version),
-      ...outputsOf(name, outdir),
-      absWorkingDir: ROOT,
-      entryPoints: { [name]: entry, ...(name === 'cli' ? workersOfCli() : {}) },
-    });
-    requireBudget(name, metafile);
-    built.push({ name, metafile });
-  }
+  for (const name of Object.keys(entries) as ProcessName[]) built.push(await buildProcess(name, outdir, version));
   return built;
+}
+
+/** Bundles one process. Parameters and errors are those of {@link buildAll}. */
+export async function buildProcess(name: ProcessName, outdir: string, version?: string): Promise<BuiltProcess> {
+  const { metafile } = await build({
+    ...buildOptions(name, version),
+    ...outputsOf(name, outdir),
+    absWorkingDir: ROOT,
+    entryPoints: { [name]: entries[name], ...(name === 'cli' ? workersOfCli() : {}) },
+  });
+  requireBudget(name, metafile);
+  return { name, metafile };
 }
 
 function workersOfCli(): Readonly<Record<string, string>> {

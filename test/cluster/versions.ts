@@ -1,5 +1,5 @@
 /*
- * The programs of a test cluster: each with its Go package, module and version, and the suites that need it. Changing a
+ * The programs of a test cluster, and of servers behind an agent: each with its Go package, module and version, and the suites that need it. Changing a
  * version here rebuilds the program.
  */
 
@@ -62,6 +62,7 @@ export const products: Readonly<Record<ProductName, Product>> = {
   helm: { module: 'helm.sh/helm/v4', version: 'v4.3.1' },
   actionlint: { module: 'github.com/rhysd/actionlint', version: 'v1.7.12' },
   kubeconform: { module: 'github.com/yannh/kubeconform', version: 'v0.8.0' },
+  natsServer: { module: 'github.com/nats-io/nats-server/v2', version: 'v2.15.3' },
   // Without the clients of cloud providers.
   prometheus: { module: 'github.com/prometheus/prometheus', version: 'v0.316.0', tags: ['remove_all_sd'] },
 };
@@ -77,6 +78,7 @@ export type ProductName =
   | 'helm'
   | 'actionlint'
   | 'kubeconform'
+  | 'natsServer'
   | 'prometheus';
 
 /** One program. */
@@ -90,7 +92,7 @@ export interface Binary {
   readonly suite: Suite;
 }
 
-/** Every program of a test cluster. */
+/** Every program of a test cluster, and servers that tests put behind an agent. */
 export const binaries: Readonly<Record<BinaryName, Binary>> = {
   etcd: { product: 'etcd', packagePath: '', suite: 'integration' },
   etcdutl: { product: 'etcdutl', packagePath: '', suite: 'integration' },
@@ -113,6 +115,7 @@ export const binaries: Readonly<Record<BinaryName, Binary>> = {
   helm: { product: 'helm', packagePath: '/cmd/helm', suite: 'integration' },
   actionlint: { product: 'actionlint', packagePath: '/cmd/actionlint', suite: 'integration' },
   kubeconform: { product: 'kubeconform', packagePath: '/cmd/kubeconform', suite: 'integration' },
+  'nats-server': { product: 'natsServer', packagePath: '', suite: 'integration' },
   promtool: { product: 'prometheus', packagePath: '/cmd/promtool', suite: 'integration' },
 };
 
@@ -134,6 +137,7 @@ export type BinaryName =
   | 'helm'
   | 'actionlint'
   | 'kubeconform'
+  | 'nats-server'
   | 'promtool';
 
 /** Debian packages of a whole node, with the file that shows each one installed. */
