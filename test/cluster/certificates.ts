@@ -47,15 +47,18 @@ export interface Authority {
   readonly issue: (request: CertificateRequest) => Promise<KeyPairPaths>;
 }
 
-/** Creates an authority and writes `ca.crt` and `ca.key` into `dir`. */
-export async function createAuthority(dir: string): Promise<Authority> {
+/**
+ * Creates an authority and writes `ca.crt` and `ca.key` into `dir`.
+ * @param since when its certificates begin to be valid; absent: a day ago
+ */
+export async function createAuthority(dir: string, since: Date = new Date(Date.now() - dayMs)): Promise<Authority> {
   mkdirSync(dir, { recursive: true });
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=sallyport-test-ca',
     keys,
     signingAlgorithm: algorithm,
-    ...validity(),
+    ...validity(since),
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature, true),
@@ -98,7 +101,7 @@ async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPa
     publicKey: keys.publicKey,
     signingKey: issuer.keys.privateKey,
     signingAlgorithm: algorithm,
-    ...validity(),
+    ...validity(issuer.certificate.notBefore),
     extensions: [
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
@@ -113,9 +116,8 @@ async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
 }
 
-function validity(): { notBefore: Date; notAfter: Date } {
-  const now = Date.now();
-  return { notBefore: new Date(now - dayMs), notAfter: new Date(now + validDays * dayMs) };
+function validity(notBefore: Date): { notBefore: Date; notAfter: Date } {
+  return { notBefore, notAfter: new Date(Date.now() + validDays * dayMs) };
 }
 
 async function write(dir: string, name: string, certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<KeyPairPaths> {

@@ -39,10 +39,21 @@ const TCP_TIMEOUT_MS = 1500;
 // The same as Istio's sidecars; the first protocol of each list selects the filter chain.
 const ALPN = { http1: ['istio-http/1.1', 'istio', 'http/1.1'], http2: ['istio-h2', 'istio', 'h2'], tcp: ['istio-peer-exchange', 'istio'] };
 
-/** Sends one request on a new connection. */
-export async function exchange(request: RecordedRequest, target: Target, identity: ClientIdentity | undefined): Promise<Exchange> {
+/** The local port of a connection is in use. */
+export class PortTaken extends Error {}
+
+/**
+ * Sends one request on a new connection.
+ * @param localPort absent: any free port @throws PortTaken
+ */
+export async function exchange(
+  request: RecordedRequest,
+  target: Target,
+  identity: ClientIdentity | undefined,
+  localPort?: number,
+): Promise<Exchange> {
   const alpn = target.protocol === 'tcp' ? 'tcp' : request.http2 === true ? 'http2' : 'http1';
-  const open = await openSocket(request, target, identity, ALPN[alpn]);
+  const open = await openSocket(request, { ...target, localPort }, identity, ALPN[alpn]);
   if (open.socket === undefined) return { answer: { kind: 'closed', handshake: true }, connection: open.connection };
   const { socket, connection } = open;
   try {
@@ -56,15 +67,19 @@ export async function exchange(request: RecordedRequest, target: Target, identit
 
 function openSocket(
   { source }: RecordedRequest,
-  { ip, port }: Target,
+  { ip, port, localPort }: Target & { readonly localPort: number | undefined },
   identity: ClientIdentity | undefined,
   alpn: readonly string[],
 ): Promise<{ socket?: Socket; connection: string }> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let connection = '';
-    const plain = connect({ host: ip, port, localAddress: source.ip });
+    const plain = connect({ host: ip, port, localAddress: source.ip, ...(localPort === undefined ? {} : { localPort }) });
     plain.setTimeout(TIMEOUT_MS, () => plain.destroy());
-    const fail = (): void => resolve({ connection });
+    const fail = (error?: NodeJS.ErrnoException | boolean): void => {
+      const code = typeof error === 'object' ? error.code : undefined;
+      if (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL') reject(new PortTaken(code));
+      else resolve({ connection });
+    };
     plain.once('error', fail).once('close', fail);
     plain.once('connect', () => {
       const host = (address = ''): string => (address.includes(':') ? `[${address}]` : address);
@@ -97,11 +112,16 @@ function askTcp(socket: Socket, bytes: string): Promise<Answer> {
   });
 }
 
+const IS_HEAD = /^(?:\r\n)*HEAD /;
+
 function askHttp1(socket: Socket, bytes: string, isHead: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let text = '';
     const done = (): void => {
+      // A response to HEAD whose method is not that of the record, because the request was recorded as bytes.
+      const head = IS_HEAD.test(bytes) ? parseResponse(text, true) : undefined;
       if (text === '') resolve({ kind: 'closed', handshake: false });
+      else if (head !== undefined) resolve(head);
       else reject(new Error(`half a response: ${JSON.stringify(text.slice(0, 500))}`));
     };
     // It is not known what becomes of a request that is left in flight: there is no record of it.

@@ -1,13 +1,14 @@
 /*
  * `npm run oracle -- [--seed N] [--cases M] [--keep DIR]`: real Istio and real Envoy decide generated policies and requests, and
  * the replay reports every difference. `--again DIR|FILE` records known cases again instead, and reports where the oracle
- * differs from the record. `--proofs M` puts M counterexamples of the prover to both sets of policies instead. Exit code 1 on an undocumented difference, or if Envoy serves less than half of the requests.
+ * differs from the record. `--wire` sends every request to built agents, too, at the same time. `--proofs M` puts M counterexamples of the prover to both sets of policies instead. Exit code 1 on an undocumented difference, or if Envoy serves less than half of the requests.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildProcess } from '../../scripts/build.ts';
 import { ENVOY_VERSION, findEnvoy } from '../bench/support/envoy.ts';
 import { type RecordedCase, readCases } from '../conformance/case-file.ts';
 import { compareOutcome } from '../conformance/compare.ts';
@@ -18,8 +19,12 @@ import { generateCases } from './generate/generate.ts';
 import { generateProofs, type ProofCase } from './generate/proofs.ts';
 import { askIstio, buildIstio, istioVersion } from './istio.ts';
 import type { Todo } from './recorder.ts';
+import { inOwnNetwork } from './wire/redirect.ts';
+import { asSeenOnTheWire, wireWay } from './wire/wire-file.ts';
 
 const SHOWN = 40;
+/** Built agents, below the directory of the records. */
+const DIST = 'dist';
 
 type Unrecorded = Todo['recorded'];
 
@@ -27,14 +32,15 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Missing requirements of this machine, for the user. */
-function missing(): readonly string[] {
+/** Missing requirements of this machine, for the user. @param wire agents get the requests, too */
+function missing(wire: boolean): readonly string[] {
   const lacks: string[] = [];
   if (process.platform !== 'linux') lacks.push(`Linux (this is ${process.platform})`);
   if (process.getuid?.() !== 0) lacks.push('root, for a separate network namespace');
   for (const [program, use] of Object.entries({ go: 'to build Istio', unshare: 'and ip, for the namespace', ip: 'for the namespace' })) {
     if (spawnSync('which', [program]).status !== 0) lacks.push(`${program}, ${use}`);
   }
+  if (wire && spawnSync('iptables-restore', ['--version']).status !== 0) lacks.push('iptables, to lead connections to agents');
   return lacks;
 }
 
@@ -52,8 +58,8 @@ function readWhole(path: string): readonly Unrecorded[] {
   });
 }
 
-/** Runs `cases` through Istio and Envoy and writes the records to `out`. */
-async function record(cases: readonly Unrecorded[], envoy: string, out: string): Promise<void> {
+/** Runs `cases` through Istio and Envoy and writes the records to `out`. @param agent file of a built agent that gets every request, too */
+async function record(cases: readonly Unrecorded[], envoy: string, out: string, agent?: string): Promise<void> {
   const folder = await buildIstio();
   const answers = await askIstio(folder, cases, (done) => process.stderr.write(`compiled ${done}/${cases.length} cases\n`));
   const versions = { istio: istioVersion(), envoy: ENVOY_VERSION };
@@ -66,9 +72,16 @@ async function record(cases: readonly Unrecorded[], envoy: string, out: string):
   const todoPath = join(out, 'todo.ndjson');
   writeFileSync(todoPath, todo.map((item) => `${JSON.stringify(item)}\n`).join(''));
   const recorder = join(import.meta.dirname, 'recorder.ts');
-  const { status } = spawnSync('unshare', ['--net', process.execPath, recorder, todoPath, out, envoy], { stdio: 'inherit' });
+  const [program = '', ...args] = inOwnNetwork([process.execPath, recorder, todoPath, out, envoy, ...(agent === undefined ? [] : [agent])]);
+  const { status } = spawnSync(program, args, { stdio: 'inherit' });
   rmSync(todoPath);
   if (status !== 0) throw new Error('the recorder failed');
+}
+
+/** Builds the agent. @returns its file */
+async function builtAgent(out: string): Promise<string> {
+  for (const name of ['agent', 'agent-grpc'] as const) await buildProcess(name, join(out, DIST));
+  return join(out, DIST, 'agent.mjs');
 }
 
 function row(cells: readonly (string | number)[]): string {
@@ -84,13 +97,15 @@ function tell(name: string, report: ReplayReport): readonly FoundDifference[] {
   return faults;
 }
 
-async function judge(folder: string): Promise<readonly FoundDifference[]> {
+/** @param wire agents have got the requests, too */
+async function judge(folder: string, wire: boolean): Promise<readonly FoundDifference[]> {
   const cases = readCases(folder);
   say(row(['', 'cases', 'requests', 'equal', 'documented', 'undocumented', 'not yet', 'no record']));
   const faults = [
     ...tell('admission', replayAdmission(cases)),
     ...tell('library', await replay(cases, libraryWay)),
     ...tell('proxy', await replay(cases, proxyWay)),
+    ...(wire ? tell('wire', await replay(cases.map(asSeenOnTheWire), wireWay(folder))) : []),
   ];
   for (const { file, item, field, recorded, ours } of faults.slice(0, SHOWN)) {
     say(`${file} [${item}] ${field}\n    Istio and Envoy ${recorded}\n    ours            ${ours}`);
@@ -153,10 +168,11 @@ async function main(): Promise<number> {
       keep: { type: 'string' },
       again: { type: 'string' },
       proofs: { type: 'string' },
+      wire: { type: 'boolean', default: false },
     },
   });
   const envoy = await findEnvoy();
-  const lacks = [...missing(), ...(envoy === undefined ? ['pip, to fetch Envoy'] : [])];
+  const lacks = [...missing(values.wire), ...(envoy === undefined ? ['pip, to fetch Envoy'] : [])];
   if (envoy === undefined || lacks.length > 0) {
     say(`NOT RUN: the oracle needs ${lacks.join('; ')}`);
     return 2;
@@ -178,8 +194,9 @@ async function main(): Promise<number> {
     );
     return compareProofs(proofs, out) > 0 ? 1 : 0;
   }
-  await record(generateCases(seed, Number(values.cases)), envoy, out);
-  const faults = await judge(out);
+  await record(generateCases(seed, Number(values.cases)), envoy, out, values.wire ? await builtAgent(out) : undefined);
+  rmSync(join(out, DIST), { recursive: true, force: true });
+  const faults = await judge(out, values.wire);
   const unserved = readCases(out).filter(({ istio }) => istio.envoyRejected !== undefined).length;
   if (unserved > 0) say(`${unserved} cases have no record: Envoy refused their configuration (istio.envoyRejected says why)`);
   if (values.keep === undefined) rmSync(out, { recursive: true });

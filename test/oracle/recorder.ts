@@ -1,21 +1,25 @@
 /*
  * Records what real Envoy does with listeners of real Istio. Runs in its own network namespace, where every address is local.
  * Reads cases with istiod's results, one per line, and writes recorded cases in the format of test/conformance. `oracle.ts`
- * starts it: node recorder.ts TODO OUT ENVOY
+ * starts it: node recorder.ts TODO OUT ENVOY [AGENT]. With the file of a built agent, each request is sent to agents, too.
  */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Authority, createAuthority } from '../cluster/certificates.ts';
-import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from '../conformance/case-file.ts';
+import type { Observed, RecordedCase, RecordedRequest } from '../conformance/case-file.ts';
 import { type SampleServers, startSampleServers } from '../conformance/sample-server.ts';
+import { type NameServer, startNameServer } from '../support/name-server.ts';
 import type { LogLine } from './access-log.ts';
 import { type Answer, type ClientIdentity, exchange } from './client.ts';
 import { type JsonObject, listenerOf } from './envoy-config.ts';
 import { EnvoyDied, type RunningEnvoy, startEnvoy } from './envoy-process.ts';
 import type { IstioAnswer } from './istio.ts';
-import { SIGHTING, startUpstream, type Upstream } from './upstream.ts';
+import { SIGHTING, startUpstream, told, type Upstream } from './upstream.ts';
+import { AgentLane, type LaneSurroundings, protocolsOfWorkload } from './wire/agent-lane.ts';
+import { batchesOf } from './wire/batches.ts';
+import { makeAddressesLocal, portOf, redirect, setAddresses } from './wire/redirect.ts';
+import { canConnect, trustDomainsOf, type WireOutcome, writeWire } from './wire/wire-file.ts';
 
 /** A case and istiod's result for it; one line of the file TODO. */
 export interface Todo {
@@ -28,16 +32,11 @@ export interface Todo {
 const RECORDER = 2;
 const BATCH = 40;
 const AT_ONCE = 8;
+/** With agents, which need more CPU time. */
+const LANES = 3;
+/** A request whose answers take longer than a second cannot be decided within one. */
+const MAX_TRIES = 20;
 const SERVER = 'spiffe://cluster.local/ns/default/sa/server';
-const NOISE: ReadonlySet<string> = new Set(['x-request-id']);
-
-/** Makes every address local in this namespace, so that clients and workloads can have any address. */
-function makeAddressesLocal(): void {
-  execFileSync('ip', ['link', 'set', 'lo', 'up']);
-  execFileSync('ip', ['route', 'add', 'local', '0.0.0.0/0', 'dev', 'lo']);
-  execFileSync('ip', ['-6', 'route', 'add', 'local', '::/0', 'dev', 'lo']);
-  for (const family of ['ipv4', 'ipv6']) writeFileSync(`/proc/sys/net/${family}/ip_nonlocal_bind`, '1');
-}
 
 class Recorder {
   readonly #binary: string;
@@ -48,6 +47,9 @@ class Recorder {
   readonly #upstream: Upstream;
   readonly #authorizers: SampleServers;
   readonly #identities = new Map<string, Promise<ClientIdentity>>();
+  /** None without an agent. */
+  readonly #lanes: readonly AgentLane[];
+  readonly #names: NameServer;
   #batches = 0;
 
   private constructor(binary: string, out: string, work: string, parts: Parts) {
@@ -58,22 +60,43 @@ class Recorder {
     this.#server = parts.server;
     this.#upstream = parts.upstream;
     this.#authorizers = parts.authorizers;
+    this.#lanes = parts.lanes;
+    this.#names = parts.names;
   }
 
-  static async start(binary: string, out: string, work: string): Promise<Recorder> {
+  /** @param agent its built file, and the trust domains of clients; undefined: no agent is asked */
+  static async start(binary: string, out: string, work: string, agent: AgentToAsk | undefined): Promise<Recorder> {
     const authority = await createAuthority(join(work, 'pki'));
     const server = await authority.issue({ name: 'server', commonName: '', uris: [SERVER] });
-    return new Recorder(binary, out, work, { authority, server, upstream: await startUpstream(), authorizers: await startSampleServers() });
+    const [upstream, authorizers] = [await startUpstream(), await startSampleServers()];
+    const tls = { directory: authority.dir, certificate: 'server.crt', key: 'server.key', trustBundle: 'ca.crt' };
+    const lanes = Array.from(
+      { length: agent === undefined ? 0 : LANES },
+      (_, index) =>
+        new AgentLane(index, { ...(agent as AgentToAsk), tls, hasOwnClock: false, work, upstream, authorizerPorts: authorizers.ports }),
+    );
+    return new Recorder(binary, out, work, { authority, server, upstream, authorizers, lanes, names: await startNameServer() });
   }
 
   /** Records all of `todo` with one Envoy. If that Envoy exits, each listener gets its own Envoy. */
   async record(todo: readonly Todo[]): Promise<void> {
     const folder = join(this.#work, `batch-${this.#batches++}`);
+    const workloads = todo.map(({ recorded }) => recorded.workload);
+    if (this.#lanes.length > 0) {
+      setAddresses('add', workloads);
+      const { httpPort: http, tcpPort: tcp } = this.#upstream;
+      redirect(
+        this.#lanes.flatMap(({ slots }) => slots),
+        workloads,
+        { http, tcp, names: portOf(this.#names) },
+      );
+    }
     try {
       const envoy = await this.#envoy(todo, folder);
       try {
         const queue = todo.map((item, index) => ({ item, name: `case-${index}` }));
-        await Promise.all(Array.from({ length: AT_ONCE }, () => this.#drain(queue, envoy)));
+        const lanes = this.#lanes.length > 0 ? this.#lanes : Array.from({ length: AT_ONCE }, () => undefined);
+        await Promise.all(lanes.map((lane) => this.#drain(queue, envoy, lane)));
       } finally {
         await envoy.stop();
       }
@@ -82,6 +105,8 @@ class Recorder {
       const [only] = todo;
       if (only !== undefined && todo.length === 1) this.#write(only, { envoyRejected: error.message }, only.recorded.requests);
       else for (const item of todo) await this.record([item]);
+    } finally {
+      if (this.#lanes.length > 0) setAddresses('del', workloads);
     }
     rmSync(folder, { recursive: true, force: true });
   }
@@ -99,7 +124,7 @@ class Recorder {
     return startEnvoy(this.#binary, folder, listeners, fixed);
   }
 
-  async #drain(queue: { item: Todo; name: string }[], envoy: RunningEnvoy): Promise<void> {
+  async #drain(queue: { item: Todo; name: string }[], envoy: RunningEnvoy, lane: AgentLane | undefined): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { item } = next;
       const refused = envoy.refused.get(next.name);
@@ -108,27 +133,40 @@ class Recorder {
         continue;
       }
       const requests: RecordedRequest[] = [];
+      const wire: WireOutcome[] = [];
       for (const request of item.recorded.requests) {
         const { observed: _, at: __, ...asked } = request;
-        const outcome = await this.#observeInTime(request, item, envoy).catch((error: unknown) => {
+        const { agent = null, ...outcome }: Both = await this.#observeInTime(request, item, envoy, lane).catch((error: unknown) => {
           process.stderr.write(`LEFT OUT: ${item.recorded.file} [${request.name}]: ${String(error)}\n`);
           return {};
         });
         requests.push({ ...asked, ...outcome });
+        wire.push(agent);
       }
       this.#write(item, {}, requests);
+      if (lane !== undefined) writeWire(this.#out, item.recorded.file, wire);
     }
   }
 
   /** Adds the second of the observation if tokens have times, and repeats the request if it spanned two seconds. */
-  async #observeInTime(request: RecordedRequest, item: Todo, envoy: RunningEnvoy): Promise<Pick<RecordedRequest, 'observed' | 'at'>> {
-    for (;;) {
+  async #observeInTime(request: RecordedRequest, item: Todo, envoy: RunningEnvoy, lane: AgentLane | undefined): Promise<Both> {
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const at = nowSeconds();
       const observed = await this.#observe(request, item, envoy);
+      const agent = lane !== undefined && canConnect(request) ? { agent: await this.#ask(lane, request, item) } : {};
       // TCP connections have no tokens.
-      if (item.recorded.tokens === undefined || observed.status === undefined) return { observed };
-      if (nowSeconds() === at) return { observed, at };
+      if (item.recorded.tokens === undefined || observed.status === undefined) return { observed, ...agent };
+      if (nowSeconds() === at) return { observed, at, ...agent };
     }
+    throw new Error('no answer within one second');
+  }
+
+  /** What an agent does. A failure is an outcome, which the record does not have. */
+  async #ask(lane: AgentLane, request: RecordedRequest, { recorded }: Todo): Promise<WireOutcome> {
+    const identity = request.source.principal === undefined ? undefined : await this.#identity(request.source.principal);
+    return await lane
+      .observe(request, recorded, identity)
+      .catch((error: unknown) => ({ failed: error instanceof Error ? error.message : String(error) }));
   }
 
   async #observe(request: RecordedRequest, { recorded: { workload } }: Todo, envoy: RunningEnvoy): Promise<Observed> {
@@ -171,7 +209,9 @@ class Recorder {
   }
 
   async close(): Promise<void> {
+    for (const lane of this.#lanes) await lane.close();
     this.#upstream.close();
+    this.#names.stop();
     await this.#authorizers.close();
   }
 }
@@ -181,7 +221,15 @@ interface Parts {
   readonly server: { readonly certPath: string; readonly keyPath: string };
   readonly upstream: Upstream;
   readonly authorizers: SampleServers;
+  readonly lanes: readonly AgentLane[];
+  readonly names: NameServer;
 }
+
+/** Agents that get what Envoy gets. */
+type AgentToAsk = Pick<LaneSurroundings, 'entry' | 'trustDomains'>;
+
+/** What Envoy did with a request, and the agent. */
+type Both = Pick<RecordedRequest, 'observed' | 'at'> & { readonly agent?: WireOutcome };
 
 function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
@@ -205,17 +253,6 @@ function outcomeOf(status: number, grpcStatus: string | undefined): Observed['ou
   return status === 401 || grpcStatus === '16' ? 'unauthenticated' : 'reject';
 }
 
-/** What the application received, without values that differ between runs. */
-function told({ headers, ...rest }: RecordedUpstream): RecordedUpstream {
-  const kept = headers
-    .filter(([name]) => !NOISE.has(name))
-    .map(([name, value]): [string, string] => [
-      name,
-      name === 'x-forwarded-client-cert' ? value.replace(/Hash=[0-9a-f]+/g, 'Hash=<redacted>') : value,
-    ]);
-  return { ...rest, headers: kept };
-}
-
 function connectionObserved(answer: Exclude<Answer, { kind: 'http' }>, line: LogLine | undefined): Observed {
   const dryRun = line === undefined ? {} : dryRunOf(line);
   if (answer.kind === 'tcp') return { outcome: 'allow', ...dryRun };
@@ -233,21 +270,12 @@ function dryRunOf({ metadata }: LogLine): { dryRun?: Readonly<Record<string, str
   return results.length === 0 ? {} : { dryRun: Object.fromEntries(results) as Record<string, string> };
 }
 
-/** Batches in which no two workloads share an address, because an address belongs to one listener. */
-function batchesOf(todo: readonly Todo[]): readonly (readonly Todo[])[] {
-  const batches: { readonly ips: Set<string>; readonly items: Todo[] }[] = [];
-  for (const item of todo) {
-    const { ip } = item.recorded.workload;
-    let batch = batches.find(({ ips, items }) => items.length < BATCH && !ips.has(ip));
-    if (batch === undefined) batches.push((batch = { ips: new Set(), items: [] }));
-    batch.ips.add(ip);
-    batch.items.push(item);
-  }
-  return batches.map(({ items }) => items);
+function keyOf({ recorded }: Todo): string {
+  return protocolsOfWorkload(recorded.workload);
 }
 
 async function main(): Promise<void> {
-  const [todoPath = '', out = '', binary = ''] = process.argv.slice(2);
+  const [todoPath = '', out = '', binary = '', entry] = process.argv.slice(2);
   makeAddressesLocal();
   mkdirSync(out, { recursive: true });
   const work = mkdtempSync(join(tmpdir(), 'sallyport-oracle-'));
@@ -255,10 +283,13 @@ async function main(): Promise<void> {
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Todo);
-  const recorder = await Recorder.start(binary, out, work);
+  // An agent is kept while the ports of the workloads speak the same.
+  if (entry !== undefined) todo.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  const agent = entry === undefined ? undefined : { entry, trustDomains: trustDomainsOf(todo.map(({ recorded }) => recorded)) };
+  const recorder = await Recorder.start(binary, out, work, agent);
   let done = 0;
   try {
-    for (const batch of batchesOf(todo)) {
+    for (const batch of batchesOf(todo, BATCH)) {
       await recorder.record(batch);
       done += batch.length;
       process.stderr.write(`recorded ${done}/${todo.length} cases\n`);

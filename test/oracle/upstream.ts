@@ -19,6 +19,20 @@ export interface Upstream {
   close(): void;
 }
 
+/** Headers whose values differ between runs. */
+const NOISE: ReadonlySet<string> = new Set(['x-request-id']);
+
+/** What the application received, without values that differ between runs. */
+export function told({ headers, ...rest }: RecordedUpstream): RecordedUpstream {
+  const kept = headers
+    .filter(([name]) => !NOISE.has(name))
+    .map(([name, value]): [string, string] => [
+      name,
+      name === 'x-forwarded-client-cert' ? value.replace(/Hash=[0-9a-f]+/g, 'Hash=<redacted>') : value,
+    ]);
+  return { ...rest, headers: kept };
+}
+
 /** Starts both applications on free loopback ports. */
 export async function startUpstream(): Promise<Upstream> {
   const sightings = new Map<string, RecordedUpstream>();
@@ -39,7 +53,8 @@ export async function startUpstream(): Promise<Upstream> {
 }
 
 async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
+  // Of both families: an agent reaches it over that of its client.
+  server.listen(0, '::');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }
