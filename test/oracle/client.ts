@@ -33,8 +33,8 @@ export interface Exchange {
 }
 
 const TIMEOUT_MS = 5000;
-/** A TCP connection without a response for this long counts as allowed, because Envoy closes denied connections immediately. */
-const TCP_TIMEOUT_MS = 1500;
+/** A TCP connection that is neither answered nor closed for this long counts as closed: the application greets every client. */
+const TCP_TIMEOUT_MS = 10_000;
 
 // The same as Istio's sidecars; the first protocol of each list selects the filter chain.
 const ALPN = { http1: ['istio-http/1.1', 'istio', 'http/1.1'], http2: ['istio-h2', 'istio', 'h2'], tcp: ['istio-peer-exchange', 'istio'] };
