@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import { collectReport } from '../../src/cli/live/bug-report.ts';
 import { readConfigurationProblems } from '../../src/cli/live/configuration-problems.ts';
@@ -45,6 +46,8 @@ describe('settings of key servers on a real API server', function () {
   let [demanded, kid] = ['secret-one', 'key-one'];
   let refusals = 0;
   const tunnels: (string | undefined)[] = [];
+  /** Both ends of each tunnel. */
+  const tunnelled = new Set<Duplex>();
 
   const listen = async (server: Server, address: string): Promise<number> => {
     servers.push(server);
@@ -74,11 +77,13 @@ describe('settings of key servers on a real API server', function () {
     );
     const proxy = createServer();
     proxy.on('connect', (request, socket) => {
+      tunnelled.add(socket);
       tunnels.push(request.headers['proxy-authorization']);
       const upstream = connect(idpPort, '127.0.0.1', () => {
         socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
         upstream.pipe(socket).pipe(upstream);
       });
+      tunnelled.add(upstream);
       upstream.on('error', () => socket.destroy());
       socket.on('error', () => upstream.destroy());
     });
@@ -109,6 +114,7 @@ describe('settings of key servers on a real API server', function () {
     );
   });
   after(async () => {
+    for (const socket of tunnelled) socket.destroy();
     for (const server of servers) {
       server.close();
       server.closeAllConnections();
