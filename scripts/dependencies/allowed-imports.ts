@@ -172,15 +172,15 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, feed, last good one): read, verify, activate',
-    imports: ['api', 'bundle', 'errors.ts', 'feed', 'fs-watch', 'http', 'limits', 'replace-file.ts', 'steps.ts'],
+    imports: ['api', 'bundle', 'clock.ts', 'errors.ts', 'feed', 'fs-watch', 'http', 'limits', 'replace-file.ts', 'steps.ts'],
     types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
     node: ['node:fs/promises', 'node:https', 'node:path'],
     nodeTypes: ['node:stream'],
   },
   'agent/log': {
     job: 'access log and metrics of exchanges and TCP connections',
-    imports: ['limits'],
-    types: ['agent/exchange', 'agent/tcp', 'agent/tls', 'clock.ts', 'filters', 'policy', 'telemetry'],
+    imports: ['limits', 'policy'],
+    types: ['agent/exchange', 'agent/tcp', 'agent/tls', 'clock.ts', 'filters', 'telemetry'],
   },
   'agent/traces': {
     job: 'spans of exchanges; loaded only when a collector is configured',
@@ -250,7 +250,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['bundle', 'errors.ts', 'jwt', 'regular-file.ts'],
     types: ['api', 'clock.ts', 'telemetry'],
     npm: ['ipaddr.js'],
-    node: ['node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
+    node: ['node:crypto', 'node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, single objects, lease, events, status patch',
@@ -312,7 +312,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['api', 'bundle', 'feed', 'plain-address.ts'],
     types: ['clock.ts', 'cluster', 'status', 'telemetry'],
     npm: ['jose', 'zod/mini'],
-    node: ['node:https', 'node:net'],
+    node: ['node:crypto', 'node:https', 'node:net'],
     nodeTypes: ['node:http', 'node:stream', 'node:tls'],
   },
   profiling: {
@@ -484,7 +484,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'zod/v4/core',
       'zod/v4/mini',
     ],
-    maxKiB: 832,
+    maxKiB: 840,
   },
   'agent-feed': {
     // Of `limits` only what holds no counters: the agent's counters are in its own file.

@@ -29,7 +29,14 @@ denied. Requests that are refused before any policy, and those whose client leav
 
 /** Text of docs/reference/metrics.md. */
 export async function metricsPage(): Promise<string> {
-  const agent = createAgentMetrics(() => 0, true);
+  const none = (): number => 0;
+  const agent = createAgentMetrics(none, true, {
+    cachedBytes: none,
+    cachedTokens: none,
+    evictedTokens: none,
+    waitingRequests: none,
+    identities: () => ({ size: 0, ageMs: 0 }),
+  });
   // Labels are read from samples, and these metrics have none before their first event.
   agent.onDecision('allow', 'allow-rule');
   agent.onPolicyDecision(undefined, 'allow');
@@ -48,7 +55,7 @@ export async function metricsPage(): Promise<string> {
     keyAges: () => [],
     running: () => ({}),
   } as Parameters<typeof controller.observe>[0]);
-  controller.feed({ streams: () => 0, doubled: () => 0 });
+  controller.feed({ streams: () => 0, doubled: () => 0, identities: () => 0, identityStreams: () => 0 });
   controller.queue('');
   controller.workers('', 0);
   return [

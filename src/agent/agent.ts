@@ -3,6 +3,7 @@
  */
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChainInSteps } from '../filters/filter-chain.ts';
+import { hasPeerConditions } from '../filters/peer-conditions.ts';
 import { HttpDate } from '../http/http-date.ts';
 import { kidHash } from '../jwt/kid-hash.ts';
 import { TokenCache } from '../jwt/token-cache.ts';
@@ -64,12 +65,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const clock = options.clock ?? systemClock;
   const holder = new ActivePolicyHolder();
   const evaluations = new EvaluationQueue(clock);
-  const metrics = createMetrics(options, clock, evaluations);
+  const metrics = createMetrics(options, clock, { evaluations, identities: () => bundles.identities });
   const accessLog = openAccessLog(options, clock);
   const traces = await openTraces(options, metrics, clock);
   const fitted = fittedLimits(options);
   const liveStreams = createLiveStreams(options, { clock, evaluations, activePolicy: () => holder.current }, fitted.limits.maxConnections);
-  const bundles = createBundles(options, { holder, metrics, clock, liveStreams });
+  const bundles: Bundles = createBundles(options, { holder, metrics, clock, liveStreams });
   await bundles.begin();
   const stopFollowing = new AbortController();
   const tls = await openTls(options, clock, observeTls(metrics, accessLog));
@@ -167,12 +168,17 @@ async function openTraces(options: AgentOptions, metrics: AgentMetrics, clock: C
   });
 }
 
-function createMetrics({ processMetrics }: AgentOptions, clock: Clock, evaluations: EvaluationQueue): AgentMetrics {
+function createMetrics(
+  { processMetrics, feed }: AgentOptions,
+  clock: Clock,
+  { evaluations, identities }: { readonly evaluations: EvaluationQueue; readonly identities: () => Bundles['identities'] },
+): AgentMetrics {
   return createAgentMetrics(() => clock.wallMs() / 1000, processMetrics, {
     cachedBytes: () => TOKENS.bytes,
     cachedTokens: () => TOKENS.size,
     evictedTokens: () => TOKENS.evictions,
     waitingRequests: () => evaluations.length,
+    ...(feed === undefined ? {} : { identities }),
   });
 }
 
@@ -204,8 +210,11 @@ function createBundles(options: AgentOptions, { holder, metrics, clock, liveStre
   const nameMiss = options.accessLog === undefined ? undefined : nameMisses(clock);
   const bundles: Bundles = new Bundles(options, {
     logger: options.logger,
-    createFilterChain: (program, keySets) =>
-      createFilterChainInSteps(program, keySets, {
+    createFilterChain: (program, keySets) => {
+      const needsIdentities = options.feed !== undefined && hasPeerConditions(program);
+      bundles.needIdentities(needsIdentities);
+      return createFilterChainInSteps(program, keySets, {
+        ...(needsIdentities && { podIdentity: (connection) => bundles.identityOf(connection) }),
         interfaces: interfaceNames(),
         tokenCache: TOKENS,
         deferVerification: true,
@@ -214,7 +223,8 @@ function createBundles(options: AgentOptions, { holder, metrics, clock, liveStre
         onVerification: () => metrics.onVerification(),
         ...(options.feed !== undefined && { onUnknownKey: (keySet, kid) => bundles.onUnknownKey(keySet, () => hashOf(kid())) }),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
-      }),
+      });
+    },
     onActive: (policy) => {
       const replaced = holder.current;
       holder.set(policy);

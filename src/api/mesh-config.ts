@@ -44,6 +44,11 @@ export interface MeshConfig {
    * the client. The header is removed from requests of every other peer. Empty: no proxy is trusted.
    */
   readonly trustedProxies: readonly string[];
+  /** How agents identify peers without a certificate. */
+  readonly peerIdentity: {
+    /** By the address of the pod, over the feed; a peer without an identity is then unknown, which no policy takes for harmless. */
+    readonly podIP: boolean;
+  };
   /** Headers of `includeAdditionalHeadersInCheck` whose values are not secret; a provider with another one is called in the root namespace only. */
   readonly publicCheckHeaders: readonly string[];
   /** Istio's `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`. */
@@ -58,6 +63,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   pathNormalization: 'BASE',
   extensionProviders: [],
   trustedProxies: [],
+  peerIdentity: { podIP: false },
   publicCheckHeaders: [],
   multipleCustomProviders: false,
 };

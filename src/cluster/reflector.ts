@@ -64,6 +64,8 @@ export interface Reflector {
   readonly whenSynced: Promise<void>;
   /** Whether the sink has received the first list. */
   hasSynced(): boolean;
+  /** Whether changes arrive, as far as this process can know; absent: unknown. False while the server is away, and between list and watch. */
+  isWatching?(): boolean;
   /** Namespaces that the API server does not let this process read, sorted; absent: it reads the whole cluster. */
   forbidden?(): readonly string[];
   /** The resourceVersion that the sink corresponds to; undefined before the first list, after a 410, and of several namespaces. */
@@ -103,6 +105,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector {
     },
     whenSynced: synced.promise,
     hasSynced: () => loop.synced,
+    isWatching: () => loop.isWatching,
     resourceVersion: () => loop.resourceVersion,
   };
 }
@@ -141,6 +144,10 @@ class ReflectorLoop<T> {
     this.#logger = logger.child({ part: 'reflector', kind: resource.kind, ...(namespace === undefined ? {} : { namespace }) });
     this.#retries = createBackoff({ baseMs: 200, capMs: MAX_RETRY_MS, random: this.#random });
     this.#lists = createBackoff({ baseMs: 200, capMs: MAX_LIST_MS, random: this.#random });
+  }
+
+  get isWatching(): boolean {
+    return this.synced && this.#isOpen;
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -122,6 +122,15 @@ const meshObject = z.strictObject({
     description:
       'Addresses and CIDR blocks of proxies in front that terminate mTLS: their `X-Forwarded-Client-Cert` identifies the client; from any other peer the header is removed',
   }),
+  peerIdentity: z
+    .strictObject({
+      podIP: z.boolean().default(DEFAULT_MESH_CONFIG.peerIdentity.podIP).meta({
+        description:
+          'Agents identify peers without a certificate by the addresses of pods; it needs `feed.enabled`. A condition on a peer that is unknown then fails in ALLOW rules and holds in DENY rules, whether it is positive or negative. See docs/tasks/pod-ip-identity.md',
+      }),
+    })
+    .default(DEFAULT_MESH_CONFIG.peerIdentity)
+    .meta({ description: 'How agents identify peers without a certificate' }),
   publicCheckHeaders: z.array(z.string().min(1)).default([]).meta({
     description:
       'Headers of `includeAdditionalHeadersInCheck` whose values are not secret. A provider with any other header is called in the root namespace only, because its values would be readable in the ConfigMaps of other namespaces; there, requests that need it are denied',

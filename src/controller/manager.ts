@@ -10,6 +10,7 @@ import { type LeaseTerm, runWithLease } from '../cluster/lease.ts';
 import { createRecorder, type Recorder } from '../cluster/recorder.ts';
 import type { Reflector } from '../cluster/reflector.ts';
 import type { FeedSource } from '../feed-server/agent-streams.ts';
+import type { PodSource } from '../feed-server/identity-table.ts';
 import type { Check } from '../ops-server/health.ts';
 import { type EditedPods, editedPods } from '../resolve/edited-pods.ts';
 import { createFeedSource } from './feed-source.ts';
@@ -46,6 +47,10 @@ export interface Manager {
     readonly source: FeedSource;
     /** Whether the caches of this replica are filled. */
     readonly isReady: () => boolean;
+    /** Pods by their addresses. */
+    readonly pods: PodSource;
+    /** Whether the pods are those of the API server now, as far as this replica can know. */
+    readonly isCurrent: () => boolean;
     /** Address of the leader's pod; undefined: not known. */
     readonly leaderHost: () => string | undefined;
   };
@@ -94,11 +99,7 @@ export function createManager(options: ManagerOptions): Manager {
       const signer = replica.keyRing.signer();
       return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };
     },
-    feed: {
-      source: createFeedSource(replica, replica),
-      isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
-      leaderHost: () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP,
-    },
+    feed: feedOf(replica, () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP),
     record: (event) => recorder.record(event),
     isLeading: () => isLeading,
     run: async (signal) => {
@@ -117,6 +118,16 @@ export function createManager(options: ManagerOptions): Manager {
         logger.info({}, 'controller stopped');
       }
     },
+  };
+}
+
+function feedOf(replica: Replica, leaderHost: () => string | undefined): Manager['feed'] {
+  return {
+    source: createFeedSource(replica, replica),
+    isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
+    pods: replica.clusterState.pods,
+    isCurrent: () => replica.informers.find(({ name }) => name === 'pods')?.reflector.isWatching?.() === true,
+    leaderHost,
   };
 }
 

@@ -152,11 +152,8 @@ export function createReplica(options: ReplicaOptions): Replica {
       await keyRing.refresh(signal);
       await recallLastGood({ store: lastGoodStore, clusterState, clock, logger }, signal);
       const unsubscribes = [wantKeys(clusterState, jwksCache), mesh.subscribe(clusterState.decideVersions)];
-      await Promise.all([
-        ...informers.map(({ reflector }) => reflector.run(signal)),
-        runKeyCache(jwksCache, options.jwks.servers, signal),
-        keyRing.run(signal),
-      ]);
+      const mirroring = informers.map(({ reflector }) => reflector.run(signal));
+      await Promise.all([...mirroring, runKeyCache(jwksCache, options.jwks.servers, signal), keyRing.run(signal)]);
       for (const unsubscribe of unsubscribes) unsubscribe();
     },
   };

@@ -3,6 +3,7 @@
  * JWT rule from the authenticator, the result of each rule from the evaluator's trace.
  */
 import type { KeySet } from '../bundle/bundle.ts';
+import { hasPeerConditions } from '../filters/peer-conditions.ts';
 import type { RawRequest } from '../http/heads.ts';
 import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
 import { prepareRequest } from '../http/normalize/prepare.ts';
@@ -50,7 +51,7 @@ export function explainMessages(
   const authentication = deniedByCustom || request === undefined ? [] : explainTokens(enforced, request, nowSeconds);
   const rules = request === undefined ? [] : explainRules(enforced, { request, nowSeconds, final, deniedByCustom });
   const explanation: Explanation = {
-    verdict: verdictOf(final),
+    verdict: { ...verdictOf(final), ...peerOf(final, program) },
     decidedBy: decidedBy(program, { log: final.log, rules, authentication, deniedByCustom }),
     dryRun: dryRunOutcomes(final.log.decision),
     authentication,
@@ -79,6 +80,13 @@ function verdictOf(verdict: FinalVerdict): ExplainedVerdict {
     ...(details === '' ? {} : { details }),
     ...(principal === '' ? {} : { principal }),
   };
+}
+
+/** What is known of the peer. A request that was refused before any policy has no identity. */
+function peerOf({ log }: FinalVerdict, program: Program): Pick<ExplainedVerdict, 'identity' | 'peer'> {
+  const { peer } = log;
+  if (peer === undefined) return hasPeerConditions(program) ? { identity: 'none' } : {};
+  return { identity: peer.grade, ...(peer.uri === '' ? {} : { peer: peer.uri }) };
 }
 
 function explainTokens({ program, ...keys }: Enforced, raw: RawRequest, nowSeconds: number): readonly JwtRuleExplanation[] {

@@ -2,6 +2,7 @@
  * The explanation of one request. Plain data with stable member names, because `-o json` and `-o yaml` print it as it is.
  */
 import type { ClauseHit, ClauseMiss, DecisionReason, RuleTrace } from '../policy/decide/decision.ts';
+import type { PeerGrade } from '../policy/facts.ts';
 
 /** A rule of a policy. */
 export interface RuleRef {
@@ -24,6 +25,10 @@ export interface ExplainedVerdict {
   readonly details?: string;
   /** `iss/sub` of the verified token; absent: none. */
   readonly principal?: string;
+  /** Where the identity of the peer comes from; absent: it has none, and no policy asks for one. */
+  readonly identity?: PeerGrade;
+  /** First URI of that identity; absent: none. */
+  readonly peer?: string;
 }
 
 /** What gave the verdict. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Frame } from '../feed/frames.ts';
+import { IDENTITY_FRAME, type IdentityQuestion, parseQuestion } from '../feed/identities.ts';
 import { parseReport, parseUnknownKeys } from '../feed/parse-report.ts';
 import { type AgentReport, DOWN, HEARTBEAT_MS, SILENCE_MS, type UnknownKeys, UP } from '../feed/protocol.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
@@ -18,6 +19,8 @@ export interface AgentStreamHost {
   readonly onReport: (report: AgentReport) => void;
   /** The agent lacks keys. */
   readonly onUnknownKeys: (keys: UnknownKeys) => void;
+  /** The agent asks for identities of pods. */
+  readonly onQuestion: (question: IdentityQuestion) => void;
   /** Called once. */
   readonly onClose: (reason: CloseReason) => void;
 }
@@ -32,6 +35,7 @@ const FRAMES_PER_SECOND = 2;
 const FRAMES_PER_BUNDLE = 2;
 
 type Deadline = 'silent' | 'slow' | 'unacknowledged';
+type TimerName = Deadline | 'alive' | 'identities';
 
 /** The stream of one agent. */
 export class AgentStream {
@@ -41,11 +45,13 @@ export class AgentStream {
   sentNumber = 0;
   readonly #channel: Channel;
   readonly #host: AgentStreamHost;
-  readonly #timers = new Map<Deadline | 'alive', () => void>();
+  readonly #timers = new Map<TimerName, () => void>();
   /** Bundles sent on this stream. */
   #sent = 0;
   /** Of the bundle on its way; undefined: none is. */
   #onRead: (() => void) | undefined;
+  /** Frames with identities on their way. */
+  #identityFrames = 0;
   #isClosed = false;
   readonly #credit: Credit;
 
@@ -81,6 +87,23 @@ export class AgentStream {
     this.#channel.send(DOWN.authorities, Buffer.from(pem, 'latin1'), () => undefined);
   }
 
+  /** Bytes that the connection has not taken yet. */
+  get backlog(): number {
+    return this.#channel.backlog();
+  }
+
+  /** Sends a part of the identities of pods. */
+  sendIdentities(payload: Buffer, onWritten: () => void): void {
+    this.#identityFrames += 1;
+    if (this.#identityFrames === 1) this.#set('identities', READ_MS, () => this.close('slow'));
+    this.#channel.send(IDENTITY_FRAME, payload, () => {
+      this.#identityFrames -= 1;
+      if (this.#identityFrames === 0) this.#cancel('identities');
+      else if (!this.#isClosed) this.#set('identities', READ_MS, () => this.close('slow'));
+      onWritten();
+    });
+  }
+
   /** Ends the stream. */
   close(reason: CloseReason): void {
     if (this.#isClosed) return;
@@ -112,6 +135,7 @@ export class AgentStream {
       return;
     }
     if (type === UP.unknownKeys) this.#onUnknownKeys(payload);
+    else if (type === IDENTITY_FRAME) this.#onQuestion(payload);
     else this.#onReport(type === UP.report ? parseReport(payload) : undefined);
   }
 
@@ -119,6 +143,12 @@ export class AgentStream {
     const keys = this.report === undefined ? undefined : parseUnknownKeys(payload);
     if (keys === undefined) this.close('garbage');
     else this.#host.onUnknownKeys(keys);
+  }
+
+  #onQuestion(payload: Buffer): void {
+    const question = this.report === undefined ? undefined : parseQuestion(payload);
+    if (question === undefined) this.close('garbage');
+    else this.#host.onQuestion(question);
   }
 
   #onReport(report: AgentReport | undefined): void {
@@ -137,12 +167,12 @@ export class AgentStream {
     this.#set(reason, ms, () => this.close(reason));
   }
 
-  #set(name: Deadline | 'alive', ms: number, run: () => void): void {
+  #set(name: TimerName, ms: number, run: () => void): void {
     this.#cancel(name);
     this.#timers.set(name, this.#host.clock.after(ms, run));
   }
 
-  #cancel(name: Deadline | 'alive'): void {
+  #cancel(name: TimerName): void {
     this.#timers.get(name)?.();
     this.#timers.delete(name);
   }

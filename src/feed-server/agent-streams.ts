@@ -13,6 +13,7 @@ import { AgentStream } from './agent-stream.ts';
 import { BundleSender, type CurrentBundle, partsOfAgent, type Receiver } from './bundle-sender.ts';
 import { type Channel, type ChannelEvents, socketChannel } from './channel.ts';
 import type { CloseReason } from './feed-refusal.ts';
+import type { IdentityFeed } from './identity-feed.ts';
 import { NodeStream } from './node-stream.ts';
 import type { PodIdentity } from './pod-tokens.ts';
 
@@ -56,6 +57,8 @@ export interface AgentStreamsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: FeedObserver;
+  /** Identities of pods by their addresses; absent: none are sent. */
+  readonly identities?: IdentityFeed;
   /** Most bytes on their way to agents; absent: 64 MiB. */
   readonly maxBytes?: number;
   /** Most streams, each pod of a node counted; beyond it agents use their volumes. */
@@ -181,8 +184,10 @@ class Streams {
       onUnknownKeys: (keys) => {
         for (const result of source.onUnknownKeys(served.workload, keys)) observer.onUnknownKey(result);
       },
+      onQuestion: (question) => this.#options.identities?.ask(stream, question),
       onClose: (reason) => {
         observer.onClosed(reason);
+        this.#options.identities?.forget(stream);
         this.#remove(served);
       },
     });

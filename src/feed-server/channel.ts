@@ -11,6 +11,8 @@ export interface Channel {
   readonly send: (type: number, payload: Buffer, onWritten: () => void) => void;
   /** Whether a sign of life can be sent: nothing waits for the agent to read it. */
   readonly isDrained: () => boolean;
+  /** Bytes that the connection has not taken yet. */
+  readonly backlog: () => number;
   readonly close: (reason: CloseReason) => void;
 }
 
@@ -39,6 +41,7 @@ export function socketChannel(socket: Duplex, maxBytes: number, events: ChannelE
       socket.uncork();
     },
     isDrained: () => socket.writableLength === 0,
+    backlog: () => socket.writableLength,
     close: () => socket.destroy(),
   };
 }

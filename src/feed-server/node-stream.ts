@@ -92,6 +92,7 @@ export class NodeStream {
       send: (type, payload, onWritten) => this.#channel.send(DOWN.ofPod, Buffer.concat([podFrameHead(type, pod), payload]), onWritten),
       // The stream has its own signs of life.
       isDrained: () => false,
+      backlog: () => this.#channel.backlog(),
       close: (reason) => {
         if (this.#pods.get(pod) !== events) return;
         this.#pods.delete(pod);

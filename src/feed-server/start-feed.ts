@@ -8,6 +8,7 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion } from 'node:tls';
 import { objectKey } from '../api/kube/keys.ts';
+import { IDENTITIES } from '../feed/identities.ts';
 import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, PARTS, PODS, TAKES_HEADER, UNKNOWN_KEYS } from '../feed/protocol.ts';
 import { plainAddress } from '../plain-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -97,7 +98,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
       ({ identity, ...traits }) => {
         if (socket.destroyed) return;
-        const accepts = `${ACCEPTS_HEADER}: ${UNKNOWN_KEYS}`;
+        const accepts = `${ACCEPTS_HEADER}: ${[UNKNOWN_KEYS, ...(options.identities === undefined ? [] : [IDENTITIES])].join(', ')}`;
         socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n${accepts}\r\n\r\n`);
         const add = traits.servesNode ? streams.addNode : streams.add;
         add(identity, socket, { ...traits, authorities });

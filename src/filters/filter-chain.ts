@@ -13,7 +13,7 @@ import { createAuthenticatorInSteps } from '../jwt/authenticator.ts';
 import type { UnknownKeyListener } from '../jwt/known-tokens.ts';
 import type { TokenCache } from '../jwt/token-cache.ts';
 import { createEvaluatorInSteps } from '../policy/decide/evaluator.ts';
-import type { ConnectionFacts } from '../policy/facts.ts';
+import type { ConnectionFacts, PeerIdentity } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 import { doSteps, type Steps } from '../steps.ts';
 import { accessDenied } from './details.ts';
@@ -38,6 +38,8 @@ export interface FilterChainOptions {
   readonly onVerification?: () => void;
   /** Called for a refused request with a token whose key is not in the key set of its rule. */
   readonly onUnknownKey?: UnknownKeyListener;
+  /** The pod at the other end of a connection without a certificate; undefined: unknown. Absent: pods are not identified. */
+  readonly podIdentity?: (connection: ConnectionFacts) => PeerIdentity | undefined;
   /** Finds, or leaves out, the near miss of a request that no ALLOW rule matched. Absent: none is looked for. */
   readonly nameMiss?: MissNaming;
   /** Called with every exception inside the chain. The request was denied; the exception is a bug in Sallyport. */
@@ -50,6 +52,8 @@ export interface FilterChainOptions {
 export interface FilterChain {
   /** @param nowSeconds whole Unix seconds. Never throws: a bug inside denies (403) and is reported to `onBug`. */
   evaluate(request: RawRequest, nowSeconds: number): Verdict;
+  /** A TCP connection with the identity of its peer, as far as it is known now; to be called before each evaluation. */
+  identify(connection: ConnectionFacts): ConnectionFacts;
   /** The verdict on a TCP connection; call it when the first bytes of the client arrive. Never throws. */
   evaluateConnection(connection: ConnectionFacts): ConnectionVerdict;
   /** Drops the cached tokens, for a chain that another one has replaced. It still evaluates, without a cache. */
@@ -92,11 +96,13 @@ export function* createFilterChainInSteps(
     unsendable: createSendTest(program.providers),
     removeRouterHeaders: createRouterHeaderRemoval(program),
     nameMiss: options.nameMiss,
+    podIdentity: options.podIdentity,
     interfaces: options.interfaces ?? LOOPBACK_ONLY,
     onBug: options.onBug ?? (() => {}),
   };
   return {
     evaluate: (raw, nowSeconds) => evaluate(filters, raw, nowSeconds),
+    identify: (connection) => identifyByAddress(filters, connection),
     evaluateConnection: (connection) => evaluateConnection(filters.evaluator, connection, (step) => denyOnBug(filters, step)),
     release: () => filters.authenticator.release(),
   };
@@ -130,11 +136,23 @@ function denyOnBug(filters: FilterContext, step: () => ConnectionVerdict): Conne
 function start(filters: FilterContext, sent: RawRequest, nowSeconds: number): Verdict {
   const identified = filters.isTrustedProxy === undefined ? undefined : identifyPeer(sent, filters.isTrustedProxy);
   if (identified?.kind === 'reply') return reject(sent, identified);
-  const raw = identified?.raw ?? sent;
+  const raw = identifyRequest(filters, identified?.raw ?? sent);
   const preparation = prepareRequest(raw, filters.program.pathNormalization, filters.interfaces);
   if (preparation.kind === 'reply') return reject(raw, preparation);
   const request: RequestContext = { raw, prepared: preparation.prepared, nowSeconds, downstream: NO_CHANGES };
   return filters.program.http.custom.length === 0 ? afterExtAuthz(filters, request) : runExtAuthz(filters, request, 0, RESUMPTION);
+}
+
+function identifyRequest(filters: FilterContext, raw: RawRequest): RawRequest {
+  const connection = identifyByAddress(filters, raw.connection);
+  return connection === raw.connection ? raw : { ...raw, connection };
+}
+
+/** The address of a trusted proxy is not that of the client. */
+function identifyByAddress({ podIdentity, isTrustedProxy }: FilterContext, connection: ConnectionFacts): ConnectionFacts {
+  if (podIdentity === undefined || connection.peer !== undefined) return connection;
+  const peer = isTrustedProxy?.(connection.sourceIp) === true ? undefined : podIdentity(connection);
+  return peer === undefined ? { ...connection, peerGrade: 'none' } : { ...connection, peer, peerGrade: 'pod-ip' };
 }
 
 /** What ext_authz needs of the rest of the chain. */

@@ -8,7 +8,7 @@ import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import type { Authenticator } from '../jwt/authenticator.ts';
 import { encodeQuery } from '../jwt/query.ts';
 import type { Evaluator, NearMiss, NearMisses } from '../policy/decide/decision.ts';
-import type { RequestFacts } from '../policy/facts.ts';
+import { type ConnectionFacts, type PeerIdentity, peerLog, type RequestFacts } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 import { pathOf } from './request-facts.ts';
 import type { RouterHeaderRemoval, SendTest } from './unsendable.ts';
@@ -32,6 +32,8 @@ export interface FilterContext {
   /** Undefined: no filter can set a header of Envoy's router. */
   readonly removeRouterHeaders: RouterHeaderRemoval | undefined;
   readonly nameMiss: MissNaming | undefined;
+  /** Undefined: pods are not identified. */
+  readonly podIdentity: ((connection: ConnectionFacts) => PeerIdentity | undefined) | undefined;
   /** Names of this host's network interfaces. */
   readonly interfaces: ReadonlySet<string>;
   readonly onBug: (error: unknown) => void;
@@ -71,7 +73,7 @@ export function logOf<Outcome extends VerdictLog['outcome']>(
   details: string,
 ): VerdictLog & { readonly outcome: Outcome } {
   const { host, target, remoteIp, isGrpc } = prepared;
-  return { outcome, details, host, path: pathOf(target), principal: '', remoteIp, peer: raw.connection.peer?.uris[0], isGrpc };
+  return { outcome, details, host, path: pathOf(target), principal: '', remoteIp, peer: peerLog(raw.connection), isGrpc };
 }
 
 /** The head that the upstream, and an ext_authz server, gets. */

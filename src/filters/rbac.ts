@@ -5,7 +5,7 @@ import { textReply } from '../http/local-reply.ts';
 import type { Authentication, AuthenticationFailure } from '../jwt/authenticator.ts';
 import { refusedFrom } from '../jwt/check-claims.ts';
 import type { VerifiedToken } from '../jwt/token-record.ts';
-import type { RequestFacts } from '../policy/facts.ts';
+import { peerLog, type RequestFacts } from '../policy/facts.ts';
 import { accessDenied, deniedDetails, unsendableDetails } from './details.ts';
 import { deny, type FilterContext, forwardHead, type RequestContext } from './filter-context.ts';
 import { factsOf } from './request-facts.ts';
@@ -30,7 +30,7 @@ export function runRbac(
     path: facts.path,
     principal: token?.principal ?? '',
     remoteIp: facts.remoteIp,
-    peer: facts.connection.peer?.uris[0],
+    peer: peerLog(facts.connection),
     isGrpc: prepared.isGrpc,
     decision,
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),

@@ -8,7 +8,7 @@ import type { HeaderChange } from '../http/header-changes.ts';
 import type { ForwardHead, RawRequest } from '../http/heads.ts';
 import type { LocalReply } from '../http/local-reply.ts';
 import type { Decision, NearMiss } from '../policy/decide/decision.ts';
-import type { ConnectionFacts } from '../policy/facts.ts';
+import type { ConnectionFacts, peerLog } from '../policy/facts.ts';
 import type { Provenance, Rule } from '../policy/model/program.ts';
 import type { CheckResponse } from './check-response.ts';
 
@@ -28,8 +28,8 @@ export interface VerdictLog {
   readonly principal: string;
   /** The client's address as `remoteIpBlocks` compare it; absent: the request did not get as far. */
   readonly remoteIp?: string;
-  /** First URI of the client's certificate; absent: no mTLS identity. */
-  readonly peer?: string | undefined;
+  /** First URI of the peer's identity, and where that comes from; absent: no identity. */
+  readonly peer?: ReturnType<typeof peerLog>;
   /** By its content-type. */
   readonly isGrpc?: boolean;
   readonly decision?: Decision;

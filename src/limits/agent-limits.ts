@@ -165,6 +165,10 @@ export type LimitName =
   | 'feedAuthoritiesBytes'
   | 'unknownKeyBytes'
   | 'unknownKeyPause'
+  | 'identityQuestion'
+  | 'identityQuestions'
+  | 'podIdentities'
+  | 'podAccounts'
   | 'tokenCacheBytes'
   | 'tokensKeptByEviction'
   | 'realmPath'
@@ -335,6 +339,10 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   feedAuthoritiesBytes: bytes('feed-authorities-bytes', 16 * KIB, ''),
   unknownKeyBytes: bytes('unknown-key-bytes', KIB),
   unknownKeyPause: interval('unknown-key-pause', 1000),
+  identityQuestion: interval('identity-question', 5_000),
+  identityQuestions: count('identity-questions', 8, ''),
+  podIdentities: count('pod-identities', 65_536),
+  podAccounts: count('pod-accounts', 65_536),
 
   tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),
   tokensKeptByEviction: count('tokens-kept-by-eviction', 256, ''),

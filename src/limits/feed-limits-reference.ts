@@ -15,7 +15,11 @@ export const FEED_LIMITS_REFERENCE: Readonly<
     | 'feedReport'
     | 'feedAuthoritiesBytes'
     | 'unknownKeyBytes'
-    | 'unknownKeyPause',
+    | 'unknownKeyPause'
+    | 'identityQuestion'
+    | 'identityQuestions'
+    | 'podIdentities'
+    | 'podAccounts',
     LimitReference
   >
 > = {
@@ -47,4 +51,16 @@ export const FEED_LIMITS_REFERENCE: Readonly<
     beyond: 'the source that was noted first is left out, until a token names an unknown key of it again',
   },
   unknownKeyPause: { part: 'bundles', bounds: 'time between two such messages', beyond: NOTHING },
+  identityQuestion: {
+    part: 'bundles',
+    bounds: 'time between two questions for the identities of pods; without an answer for 15 s, all are unknown',
+    beyond: NOTHING,
+  },
+  identityQuestions: { part: 'bundles', bounds: 'such questions whose answers may still arrive', beyond: 'the oldest answer is ignored' },
+  podIdentities: {
+    part: 'bundles',
+    bounds: 'addresses of pods whose identity the agent knows',
+    beyond: 'the address that was added first is unknown',
+  },
+  podAccounts: { part: 'bundles', bounds: 'ServiceAccounts of these pods', beyond: 'the account that was added first is stored twice' },
 };

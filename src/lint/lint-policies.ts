@@ -29,6 +29,8 @@ export interface LintOptions extends RuleMeaning, Partial<Omit<SecretSettings, '
   readonly pathNormalization?: MeshConfig['pathNormalization'];
   /** Proxies that identify the peer, as in the mesh settings. Absent: none. */
   readonly trustedProxies?: MeshConfig['trustedProxies'];
+  /** As in the mesh settings. Absent: peers are not identified by address. */
+  readonly peerIdentity?: MeshConfig['peerIdentity'];
 }
 
 /** The findings about one policy. */
@@ -62,7 +64,7 @@ export function lintPolicies(policies: readonly Policy[], options: LintOptions, 
 }
 
 function lintAlone(policy: Policy, options: Partial<LintOptions>): readonly Finding[] {
-  const { rootNamespace, pathNormalization, trustedProxies = [] } = options;
+  const { rootNamespace, pathNormalization, trustedProxies = [], peerIdentity = { podIP: false } } = options;
   if (policy.kind === 'RequestAuthentication')
     return [...findIdleTargets(policy), ...findIssuerSlashes(policy), ...findJwtRuleTraps(policy), ...findSecrets(policy, options)];
   return [
@@ -74,7 +76,7 @@ function lintAlone(policy: Policy, options: Partial<LintOptions>): readonly Find
     ...(rootNamespace === undefined ? [] : findRootAccounts(policy, rootNamespace)),
     ...findRuleShapes(policy),
     ...findEvadableRules(policy),
-    ...findPeerIdentityFields(policy, trustedProxies),
+    ...findPeerIdentityFields(policy, { trustedProxies, peerIdentity }),
     ...findSecrets(policy, options),
   ];
 }

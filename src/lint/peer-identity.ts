@@ -3,7 +3,11 @@
  * agents terminate mutual TLS, or trusted proxies forward the identity. Also part of the status of policies.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
+
+/** Settings that say how agents identify peers. */
+export type PeerSettings = Pick<MeshConfig, 'trustedProxies' | 'peerIdentity'>;
 
 const SOURCE_FIELDS: readonly (keyof Source)[] = [
   'principals',
@@ -25,10 +29,10 @@ const CONDITION_KEYS: readonly string[] = [
 
 /**
  * A warning for each field of `policy` that depends on the peer identity, in the order of the policy.
- * @param trustedProxies as in the mesh settings; if there is any, it identifies the peer and there are no warnings
+ * @param settings of the mesh; if trusted proxies or the addresses of pods identify peers, there are no warnings
  */
-export function findPeerIdentityFields(policy: AuthorizationPolicy, trustedProxies: readonly string[]): readonly Finding[] {
-  if (trustedProxies.length > 0) return [];
+export function findPeerIdentityFields(policy: AuthorizationPolicy, { trustedProxies, peerIdentity }: PeerSettings): readonly Finding[] {
+  if (trustedProxies.length > 0 || peerIdentity.podIP) return [];
   return (policy.spec.rules ?? []).flatMap((rule, ruleIndex) => {
     const at = `spec.rules[${ruleIndex}]`;
     const sources = (rule.from ?? []).flatMap(({ source }, index) =>
@@ -49,6 +53,6 @@ function warning(path: string, field: string): Finding {
     severity: 'warning',
     path,
     message: `${field} depends on the peer identity, which a request has only over mutual TLS that the agent terminates`,
-    hint: 'let the agents terminate TLS (sallyport.dev/tls), set mesh.trustedProxies to the proxies that terminate it in front of them, or use requestPrincipals or a NetworkPolicy instead',
+    hint: 'let the agents terminate TLS (sallyport.dev/tls), set mesh.trustedProxies to the proxies that terminate it in front of them, set mesh.peerIdentity.podIP, or use requestPrincipals or a NetworkPolicy instead',
   };
 }

@@ -19,6 +19,7 @@ import { type ConfigEvents, createConfigEvents } from '../controller/config-even
 import { createKeyServers, type KeyServers } from '../controller/key-servers.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
+import { IdentityFeed } from '../feed-server/identity-feed.ts';
 import { createPodTokens } from '../feed-server/pod-tokens.ts';
 import { type RunningFeed, startFeed } from '../feed-server/start-feed.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
@@ -46,7 +47,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const input = { args: process.argv.slice(2), env: process.env };
   const file = configFileOf(input);
   const readConfig = async (): Promise<ControllerConfig> =>
-    loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) });
+    requireFeed(loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) }));
   const config = await readConfig();
   let log = (): Pick<ControllerConfig, 'logLevel' | 'logFormat'> => config;
   const logger = createLogger({ level: () => log().logLevel, format: () => log().logFormat, component: 'controller' });
@@ -182,12 +183,19 @@ interface OpenFeed extends Pick<RunningFeed, 'stop'> {
 }
 
 async function openFeed(
-  { config, logger, metrics, client }: Running,
-  { source, isReady, leaderHost }: ReturnType<typeof createManager>['feed'],
+  { config, logger, metrics, client, mesh }: Running,
+  { source, isReady, leaderHost, pods, isCurrent }: ReturnType<typeof createManager>['feed'],
   agents: AgentReports,
 ): Promise<OpenFeed> {
   const { host, port, maxStreams, nodeAgent } = config.feed;
   const open: Pick<RunningFeed, 'streams' | 'doubled'> = { streams: () => 0, doubled: () => 0 };
+  const identities = new IdentityFeed({
+    clock: systemClock,
+    pods,
+    isEnabled: () => mesh.current().peerIdentity.podIP,
+    isCurrent,
+    trustDomain: () => mesh.current().trustDomain,
+  });
   const feed = await startFeed({
     host,
     port,
@@ -195,18 +203,27 @@ async function openFeed(
     ...(nodeAgent === undefined ? {} : { nodeAgent }),
     tlsMinVersion: config.webhook.tlsMinVersion,
     source,
+    identities,
     reports: agents,
     isReady,
     leaderHost,
     tokens: createPodTokens({ client, clock: systemClock }),
     clock: systemClock,
     logger: logger.child({ part: 'feed' }),
-    observer: metrics.feed({ streams: () => open.streams(), doubled: () => open.doubled() }),
+    observer: metrics.feed({
+      streams: () => open.streams(),
+      doubled: () => open.doubled(),
+      identities: () => identities.size,
+      identityStreams: () => identities.subscribers,
+    }),
   });
   Object.assign(open, { streams: feed.streams, doubled: feed.doubled });
   let injected: ReturnType<OpenFeed['injected']>;
   return {
-    stop: feed.stop,
+    stop: () => {
+      identities.stop();
+      return feed.stop();
+    },
     serve: ({ serving, authorities }) => {
       feed.serve(serving, authorities);
       injected = { address: `${config.webhook.service}.${config.namespace}.svc:${port}`, authorities };
@@ -287,6 +304,13 @@ function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClie
   });
   host = new URL(client.server).host;
   return client;
+}
+
+/** Commands that evaluate policies with the same file need no feed. @throws RefusedError SP_CONFIG */
+function requireFeed(config: ControllerConfig): ControllerConfig {
+  if (config.mesh.peerIdentity.podIP && !config.feed.enabled)
+    throw new RefusedError('SP_CONFIG', 'mesh.peerIdentity.podIP: needs feed.enabled, by which agents learn the addresses of pods');
+  return config;
 }
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;

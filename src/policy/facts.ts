@@ -16,6 +16,18 @@ export interface PeerIdentity {
   readonly subject: string;
 }
 
+/**
+ * Where an identity comes from. `mtls`: the client's certificate. `xfcc`: a trusted proxy's X-Forwarded-Client-Cert. `pod-ip`: the pod that
+ * has the address. `none`: the agent identifies pods by their addresses, and does not know this one.
+ */
+export type PeerGrade = 'mtls' | 'xfcc' | 'pod-ip' | 'none';
+
+/** The identity of a connection for logs; undefined: none, and agents do not look for one. */
+export function peerLog({ peer, peerGrade }: ConnectionFacts): { readonly uri: string; readonly grade: PeerGrade } | undefined {
+  if (peer === undefined && peerGrade === undefined) return undefined;
+  return { uri: peer?.uris[0] ?? '', grade: peerGrade ?? 'mtls' };
+}
+
 /** What is known of a connection. */
 export interface ConnectionFacts {
   /** Address of the TCP peer, without zone; never taken from a header. `''`: not an IP address (Unix socket). */
@@ -26,8 +38,10 @@ export interface ConnectionFacts {
   readonly destinationPort: number;
   /** SNI in lower case; `''`: none. */
   readonly sni: string;
-  /** Absent: no mTLS identity. */
+  /** Absent: no identity. */
   readonly peer?: PeerIdentity;
+  /** How strong the identity of {@link ConnectionFacts.peer} is, if it is not that of the client's certificate; without a peer `none` or absent. No policy sees it. */
+  readonly peerGrade?: Exclude<PeerGrade, 'mtls'>;
   readonly tls: boolean;
   /** `1.2` or `1.3`. Absent: the agent did not terminate TLS. For the access log; no policy sees it. */
   readonly tlsVersion?: string;

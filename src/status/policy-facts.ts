@@ -130,8 +130,8 @@ function signingProblem({ signing }: FactSources): Pick<PolicyFacts, 'signing'> 
   return problem === undefined ? {} : { signing: problem };
 }
 
-function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly Finding[] {
-  return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, trustedProxies) : [];
+function peerFindings(policy: Policy, mesh: MeshConfig): readonly Finding[] {
+  return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, mesh) : [];
 }
 
 /** Without a selected workload nothing is compiled, so the provider is looked up here, too. */

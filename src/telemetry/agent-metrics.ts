@@ -228,6 +228,8 @@ export interface TokenFigures {
   readonly cachedTokens: () => number;
   readonly evictedTokens: () => number;
   readonly waitingRequests: () => number;
+  /** Of pods by their addresses; undefined: none are known. Absent: the agent has no feed. */
+  readonly identities?: () => { readonly size: number; readonly ageMs: number } | undefined;
 }
 
 const none = (): number => 0;
@@ -245,6 +247,28 @@ function tokenMetrics(tokens: TokenFigures): readonly Metric[] {
     metric('gauge', 'token_cache_entries', 'Cached tokens.', tokens.cachedTokens),
     metric('counter', 'token_cache_evictions_total', 'Cached tokens dropped because others needed their memory.', tokens.evictedTokens),
     metric('gauge', 'waiting_evaluations', 'Requests that wait for the verification of a token.', tokens.waitingRequests),
+    ...(tokens.identities === undefined ? [] : identityMetrics(tokens.identities)),
+  ];
+}
+
+/** Absent samples: no identities are known. */
+function identityMetrics(known: NonNullable<TokenFigures['identities']>): readonly Metric[] {
+  const gauge = (name: string, help: string, value: (found: NonNullable<ReturnType<typeof known>>) => number): Metric => ({
+    name: `sallyport_agent_${name}`,
+    help,
+    type: 'gauge',
+    read: () => {
+      const found = known();
+      return found === undefined ? [] : [{ value: value(found) }];
+    },
+  });
+  return [
+    gauge('pod_identities', 'Addresses of pods whose identity is known.', ({ size }) => size),
+    gauge(
+      'pod_identities_age_seconds',
+      'Longest time for which these identities may have been out of date; above 15, none is used.',
+      ({ ageMs }) => ageMs / 1000,
+    ),
   ];
 }
 

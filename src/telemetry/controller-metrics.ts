@@ -50,6 +50,10 @@ export interface OpenStreams {
   readonly streams: () => number;
   /** Pods that hold two. */
   readonly doubled: () => number;
+  /** Addresses of pods whose identity is known. */
+  readonly identities: () => number;
+  /** Agents that ask for them. */
+  readonly identityStreams: () => number;
 }
 
 /** Observers of the controller's parts, and the registry that they write to. */
@@ -147,12 +151,20 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
   };
 }
 
-function feedMetrics(registry: Registry, { streams, doubled }: OpenStreams): FeedMetrics {
+function feedMetrics(registry: Registry, { streams, doubled, identities, identityStreams }: OpenStreams): FeedMetrics {
   collected(registry, ['sallyport_feed_streams', 'Agents that hold a stream of the feed.', []], (into) => into.set(streams()));
   collected(
     registry,
     ['sallyport_feed_doubled_pods', 'Pods in which two agents hold a stream of the feed; expected to be 0.', []],
     (into) => into.set(doubled()),
+  );
+  collected(
+    registry,
+    ['sallyport_feed_identities', 'Addresses of pods whose identity agents may use, with `mesh.peerIdentity.podIP`.', []],
+    (into) => into.set(identities()),
+  );
+  collected(registry, ['sallyport_feed_identity_streams', 'Agents that ask for identities of pods.', []], (into) =>
+    into.set(identityStreams()),
   );
   const make = (name: string, help: string, label: string): Counter =>
     new Counter({ name, help, labelNames: [label], registers: [registry] });

@@ -102,6 +102,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and .Values.feed.enabled (not .Values.webhook.injection.enabled) -}}
 {{- fail "feed.enabled needs webhook.injection.enabled: injection tells agents where the feed is" -}}
 {{- end -}}
+{{- if and .Values.mesh.peerIdentity.podIP (not .Values.feed.enabled) -}}
+{{- fail "mesh.peerIdentity.podIP needs feed.enabled, by which agents learn the addresses of pods" -}}
+{{- end -}}
 {{- if and .Values.feed.enabled .Values.webhook.certManager.enabled -}}
 {{- fail "feed.enabled needs the certificates that the controller issues; set webhook.certManager.enabled to false" -}}
 {{- end -}}
@@ -114,7 +117,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and .Values.feed.enabled .Values.webhook.certificate.secretName -}}
 {{- fail "feed.enabled needs the certificates that the controller issues; remove webhook.certificate" -}}
 {{- end -}}
-{{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "publicCheckHeaders" "multipleCustomProviders" -}}
+{{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "peerIdentity" "publicCheckHeaders" "multipleCustomProviders" -}}
 {{- fail (printf "mesh.%s: this setting of Istio's MeshConfig has no meaning here; remove it" $key) -}}
 {{- end -}}
 {{- $names := list -}}

@@ -4,8 +4,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
+import { type Clock, systemClock } from '../../clock.ts';
 import { watchDirectories } from '../../fs-watch/watch-directories.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import type { ConnectionFacts, PeerIdentity } from '../../policy/facts.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type ActivatorHost, type ActivatorOptions, BundleActivator } from './bundle-activator.ts';
 import type { BundleSink } from './bundle-source.ts';
@@ -24,6 +26,8 @@ export interface BundleOptions extends ActivatorOptions {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Milliseconds between two reads when the file system reports no change. */
   readonly pollMs: number;
+  /** Absent: that of the system. */
+  readonly clock?: Clock;
   /** Absent: bundles come through the volume only. */
   readonly feed?: FeedOptions | undefined;
 }
@@ -37,6 +41,7 @@ export class Bundles {
   readonly #logger: Logger;
   /** Undefined: it is not followed. */
   #feed: FeedSource | undefined;
+  #needsIdentities = false;
   /** What the volume is offered to. */
   readonly #sink: BundleSink;
 
@@ -86,6 +91,24 @@ export class Bundles {
     this.#feed?.onUnknownKey(keySet, kid);
   }
 
+  /** The pod at the other end of a connection; undefined: unknown. See {@link PodIdentities} */
+  identityOf(connection: ConnectionFacts): PeerIdentity | undefined {
+    return this.#feed?.identities.identityOf(connection);
+  }
+
+  /** Addresses of pods whose identity is known now, and the age of the table in milliseconds; undefined: none was received. */
+  get identities(): { readonly size: number; readonly ageMs: number } | undefined {
+    const identities = this.#feed?.identities;
+    return identities === undefined || identities.ageMs === Number.POSITIVE_INFINITY ? undefined : identities;
+  }
+
+  /** Says whether the program that is about to be active has conditions on the peer. */
+  needIdentities(isNeeded: boolean): void {
+    const isNew = isNeeded && !this.#needsIdentities;
+    this.#needsIdentities = isNeeded;
+    if (isNew) this.#feed?.askIdentities();
+  }
+
   /** Reads labels, index and volume once; never rejects. */
   async read(): Promise<void> {
     await this.#readLabels();
@@ -118,6 +141,8 @@ export class Bundles {
       limits: LIMITS,
       stateDir,
       random: Math.random,
+      clock: this.#options.clock ?? systemClock,
+      needsIdentities: () => this.#needsIdentities,
       report: () => this.#activator.enforced,
       offer: (files) => this.#offer(files),
     });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
 import { splitFiles } from '../../bundle/joined-files.ts';
 import { type Frame, frameHead } from '../../feed/frames.ts';
+import { IDENTITIES, IDENTITY_FRAME } from '../../feed/identities.ts';
 import { PartStore } from '../../feed/parts.ts';
 import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
 import type { LIMITS } from '../../limits/agent-limits.ts';
@@ -14,6 +15,7 @@ import { pauseFor, startInterval } from '../../limits/timers.ts';
 import { replaceFile } from '../../replace-file.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { connectFeed, type FeedConnection, readFrames } from './feed-stream.ts';
+import { type IdentityClock, PodIdentities } from './pod-identities.ts';
 import { UnknownKeys } from './unknown-keys.ts';
 
 /** Where the feed is, and how the agent identifies itself there. */
@@ -37,6 +39,9 @@ export interface FeedHost {
   readonly stateDir: string | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  readonly clock: IdentityClock;
+  /** Whether the active policy has conditions on the peer. */
+  needsIdentities(): boolean;
   /** What the agent enforces now. */
   report(): Omit<AgentReport, 'received'>;
   /** Verifies and activates a bundle and the index next to it; never rejects. */
@@ -70,10 +75,15 @@ export class FeedSource {
   #isDue = false;
   #problem = '';
   readonly #unknownKeys: UnknownKeys;
+  /** Pods by their addresses. */
+  readonly identities: PodIdentities;
+  /** The controller answers questions for identities. */
+  #takesQuestions = false;
 
   constructor(options: FeedOptions, host: FeedHost) {
     this.#options = options;
     this.#host = host;
+    this.identities = new PodIdentities(host.limits, host.clock);
     this.#unknownKeys = new UnknownKeys(host.limits, (payload) => {
       // A controller that reads nothing gets nothing more.
       if (this.#stream?.writableNeedDrain === false)
@@ -84,6 +94,14 @@ export class FeedSource {
   /** Reports that a key set of the bundle lacks a key, if there is a stream to a controller that wants to know. See {@link UnknownKeys.note} */
   onUnknownKey(keySet: string, kid: () => string): void {
     if (this.#takesUnknownKeys && this.#stream !== undefined) this.#unknownKeys.note(keySet, kid);
+  }
+
+  /** Asks for the identities of pods, if the active policy needs them and there is a controller that has them. */
+  askIdentities(): void {
+    // A controller that reads nothing gets nothing more; the table then grows old.
+    if (!this.#takesQuestions || this.#stream?.writableNeedDrain !== false || !this.#host.needsIdentities()) return;
+    const question = this.identities.question();
+    this.#stream.write(Buffer.concat([frameHead(IDENTITY_FRAME, question.length), question]));
   }
 
   /** Reports to the controller what the agent enforces, if there is a stream. */
@@ -133,8 +151,12 @@ export class FeedSource {
     this.#isMissing = false;
     this.#stream = connection.socket;
     this.#takesUnknownKeys = connection.accepts.includes(UNKNOWN_KEYS);
+    this.#takesQuestions = connection.accepts.includes(IDENTITIES);
+    this.identities.reconnect();
     const stopReports = startInterval(this.#host.limits.feedReport, () => this.report());
+    const stopQuestions = startInterval(this.#host.limits.identityQuestion, () => this.askIdentities());
     this.report();
+    this.askIdentities();
     this.#host.logger.info('feed connected');
     this.#problem = '';
     const reason = await readFrames(connection, {
@@ -143,6 +165,7 @@ export class FeedSource {
       signal,
     });
     stopReports();
+    stopQuestions();
     this.#stream = undefined;
     this.#unknownKeys.clear();
     if (!signal.aborted) this.#log(reason);
@@ -188,7 +211,7 @@ export class FeedSource {
       this.#holds = this.#isMissing || refused !== undefined ? 0 : number;
     } else if (type === DOWN.authorities && payload.length <= this.#host.limits.feedAuthoritiesBytes.value) {
       await this.#keepAuthorities(payload.toString('latin1'));
-    }
+    } else if (type === IDENTITY_FRAME) this.identities.apply(payload);
     // A later minor version may send more types.
     return undefined;
   }

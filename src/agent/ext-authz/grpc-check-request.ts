@@ -31,9 +31,10 @@ function requestMessageOf(request: CheckRequest, nowMs: number): object {
   return { attributes: { ...peersOf(check.connection), request: { time, http } } };
 }
 
-function peersOf({ sourceIp, destinationIp, destinationPort, peer, localUri }: ConnectionFacts): object {
+function peersOf({ sourceIp, destinationIp, destinationPort, peer, peerGrade, localUri }: ConnectionFacts): object {
   const at = (address: string, port: number): object => ({ socket_address: { address, port_value: port } });
-  const principal = peer === undefined ? undefined : principalOf(peer);
+  // Authorizers take a principal for one of a certificate.
+  const principal = peer === undefined || peerGrade === 'pod-ip' ? undefined : principalOf(peer);
   return {
     source: { address: at(sourceIp, 0), ...(principal === undefined ? {} : { principal }) },
     destination: { address: at(destinationIp, destinationPort), ...(localUri === undefined ? {} : { principal: localUri }) },

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts';
 import type { VerdictLog } from '../../filters/verdict.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { NearMiss } from '../../policy/decide/decision.ts';
+import { peerLog } from '../../policy/facts.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { TcpRecord } from '../tcp/tcp-record.ts';
 import { decisionOf, ruleOf } from './decision-of.ts';
@@ -36,9 +37,9 @@ export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number =
 /** The line of a TCP connection with its line feed. */
 export function connectionLine(record: TcpRecord, clock: Clock): string {
   const { facts, outcome, decision, customRule } = record;
-  const { sni, tlsVersion, peer } = facts;
+  const { sni, tlsVersion } = facts;
   const version = tlsVersion === undefined ? '' : `,"tls.protocol.version":"${tlsVersion}"`;
-  const identity = peer?.uris[0] === undefined ? '' : `,"source.principal":${quote(peer.uris[0])}`;
+  const identity = peerFields(peerLog(facts));
   return (
     `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"connection","decision":"${outcome}"` +
     `,"network.transport":"tcp","server.address":${quote(facts.destinationIp)},"server.port":${facts.destinationPort}${serverNameField(sni)}` +
@@ -68,7 +69,13 @@ function clientFields({ verdict, sourceIp }: ExchangeRecord): string {
   if (verdict === undefined) return '';
   const { remoteIp = sourceIp, peer, isGrpc } = verdict;
   const remote = remoteIp === sourceIp ? '' : `,"remote.ip":${quote(remoteIp)}`;
-  return `${remote}${peer === undefined ? '' : `,"source.principal":${quote(peer)}`}${isGrpc === true ? ',"rpc.system":"grpc"' : ''}`;
+  return `${remote}${peerFields(peer)}${isGrpc === true ? ',"rpc.system":"grpc"' : ''}`;
+}
+
+/** Who the peer is, and how the agent knows. */
+function peerFields(peer: ReturnType<typeof peerLog>): string {
+  if (peer === undefined) return '';
+  return `${peer.uri === '' ? '' : `,"source.principal":${quote(peer.uri)}`},"source.identity":"${peer.grade}"`;
 }
 
 type RuleLog = { readonly [K in 'decision' | 'customRule' | 'jwtRule' | 'nearMiss' | 'outcome']?: VerdictLog[K] | undefined };

@@ -20,11 +20,14 @@ export abstract class EvaluatedConnection implements LiveStream {
   readonly expiresAt = 0;
   protected readonly host: TcpHost;
   protected facts: ConnectionFacts;
+  /** With the identity of the peer by which it was evaluated last. */
+  protected identified: ConnectionFacts;
   protected verdict: TcpVerdict = { outcome: 'none', details: '', digest: '' };
   readonly #checks = new ConnectionChecks();
 
   constructor(facts: ConnectionFacts, host: TcpHost) {
     this.facts = facts;
+    this.identified = facts;
     this.host = host;
   }
 
@@ -33,7 +36,7 @@ export abstract class EvaluatedConnection implements LiveStream {
       this.#revoke({ outcome: 'closed', details: this.host.replyWithoutPolicy().details, digest: '', revoked: 'no-policy' });
       return;
     }
-    const verdict = this.#checks.resume(policy.filterChain.evaluateConnection(this.facts));
+    const verdict = this.#checks.resume(this.#evaluate(policy));
     if (verdict.kind === 'allow') return;
     const revoked = verdict.kind === 'check' ? 'ext-authz' : 'denied';
     this.#revoke({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict), revoked });
@@ -46,7 +49,7 @@ export abstract class EvaluatedConnection implements LiveStream {
       this.refuse({ outcome: 'closed', details: this.host.replyWithoutPolicy().details, digest: '' });
       return false;
     }
-    return this.#apply(policy.filterChain.evaluateConnection(this.facts), policy, mayCheck);
+    return this.#apply(this.#evaluate(policy), policy, mayCheck);
   }
 
   /** From now on the connection is evaluated again when the policy changes. @param policy has allowed it */
@@ -82,9 +85,14 @@ export abstract class EvaluatedConnection implements LiveStream {
     return true;
   }
 
+  #evaluate({ filterChain }: ActivePolicy): ConnectionVerdict {
+    this.identified = filterChain.identify(this.facts);
+    return filterChain.evaluateConnection(this.identified);
+  }
+
   #startCheck(check: ConnectionCheck, policy: ActivePolicy): void {
     this.onCheck();
-    this.#checks.start(check, this.facts, this.host.extAuthz, (allowed) => {
+    this.#checks.start(check, this.identified, this.host.extAuthz, (allowed) => {
       if (this.#apply(check.resume(allowed), policy, true, check.rule.source)) this.onChecked();
     });
   }

@@ -264,7 +264,12 @@ export class TcpConnection extends EvaluatedConnection implements SocketEvents, 
 
   #closeIfBoth(): void {
     if (!this.#clientClosed || (this.#upstream !== undefined && !this.#upstreamClosed)) return;
-    const { facts, startMs, received, sent } = { facts: this.facts, startMs: this.#startMs, received: this.#received, sent: this.#sent };
+    const { facts, startMs, received, sent } = {
+      facts: this.identified,
+      startMs: this.#startMs,
+      received: this.#received,
+      sent: this.#sent,
+    };
     this.host.tcpObserver.onTcpConnection({ ...this.verdict, facts, startMs, received, sent });
     this.host.onConnectionClosed(this, this.#reason ?? 'client');
   }

@@ -34,6 +34,8 @@ export interface SlimPod {
   readonly podIP?: string;
   /** Absent: the pod is not scheduled. */
   readonly nodeName?: string;
+  /** The pod shares the addresses of its node; absent: it does not. */
+  readonly hostNetwork?: true;
   readonly owner?: SlimOwner;
   /** RFC 3339; present if the pod is being deleted. */
   readonly deletionTimestamp?: string;
@@ -95,6 +97,7 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
     ...present('phase', asString(status['phase'])),
     ...present('podIP', asString(status['podIP'])),
     ...present('nodeName', asString(spec['nodeName'])),
+    ...(spec['hostNetwork'] === true ? { hostNetwork: true as const } : {}),
     ...present('deletionTimestamp', asString(metadata['deletionTimestamp'])),
     ...present('serviceAccount', asString(spec['serviceAccountName'])),
     ...(ports === undefined ? {} : { ports }),

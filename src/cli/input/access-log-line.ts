@@ -39,6 +39,7 @@ const lineSchema = z.object({
   'client.address': z.string().refine((text) => text === '' || isIpLiteral(text), 'expected an IP address'),
   'remote.ip': z.string().refine(isIpLiteral, 'expected an IP address').optional(),
   'source.principal': z.string().refine(isPeer, 'expected an identity').optional(),
+  'source.identity': z.enum(['mtls', 'xfcc', 'pod-ip', 'none']).optional(),
   'tls.client.server_name': z.string().optional(),
   'rpc.system': z.string().optional(),
   reason: z.string().optional(),
@@ -82,7 +83,13 @@ function unusableBecause(line: Line): string | undefined {
 }
 
 function specOf(line: Line): RequestSpec {
-  const { 'remote.ip': remoteIp, 'source.principal': peer, 'tls.client.server_name': sni, 'rpc.system': rpc } = line;
+  const {
+    'remote.ip': remoteIp,
+    'source.principal': peer,
+    'source.identity': grade,
+    'tls.client.server_name': sni,
+    'rpc.system': rpc,
+  } = line;
   const source = line['client.address'];
   return {
     method: line['http.request.method'],
@@ -90,6 +97,7 @@ function specOf(line: Line): RequestSpec {
     host: utf8Of(line['server.address']),
     port: line['server.port'],
     peer,
+    ...(grade === undefined || grade === 'mtls' ? {} : { peerGrade: grade }),
     sni,
     ...(source === '' ? {} : { sourceIp: source }),
     headers: [

@@ -80,6 +80,8 @@ export interface ConnectionSpec {
   readonly port?: number | undefined;
   /** SPIFFE URI of the client's certificate, with or without `spiffe://`; absent: no mTLS. */
   readonly peer?: string | undefined;
+  /** Where the agent had the identity from, if it was not the certificate. */
+  readonly peerGrade?: ConnectionFacts['peerGrade'] | undefined;
   /** Absent: none. */
   readonly sni?: string | undefined;
 }
@@ -185,6 +187,7 @@ function connectionOf({
   destinationIp = '',
   port = DEFAULT_PORT,
   peer,
+  peerGrade,
   sni = '',
 }: ConnectionSpec): ConnectionFacts {
   return {
@@ -192,7 +195,8 @@ function connectionOf({
     destinationIp,
     destinationPort: port,
     sni: sni.toLowerCase(),
-    tls: peer !== undefined,
+    tls: peer !== undefined && peerGrade === undefined,
+    ...(peerGrade === undefined ? {} : { peerGrade }),
     ...(peer === undefined ? {} : { peer: { uris: [peer.includes('://') ? peer : `spiffe://${peer}`], dnsNames: [], subject: '' } }),
   };
 }

@@ -34,6 +34,17 @@ const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> 
   reject: 'red',
 };
 
+const GRADES: Readonly<Record<NonNullable<Explanation['verdict']['identity']>, string>> = {
+  mtls: 'mTLS',
+  xfcc: 'X-Forwarded-Client-Cert of a trusted proxy',
+  'pod-ip': 'pod IP',
+  none: 'none',
+};
+
+function identityText(grade: keyof typeof GRADES, peer: string | undefined): string {
+  return peer === undefined ? GRADES[grade] : `${printable(peer)} (${GRADES[grade]})`;
+}
+
 /** The explanation with `where` added to every rule; member names are stable. */
 export function explanationValue({ workload, request, explanation, notApplied, locate }: ShownExplanation): object {
   const located = <T extends { readonly rule: RuleRef }>(entry: T): T => {
@@ -88,6 +99,7 @@ function verdictLines({ explanation, request, workload, locate }: ShownExplanati
     ),
     ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${printable(nearest)}\n`]),
     ...(verdict.principal === undefined ? [] : [`principal: ${printable(verdict.principal)}\n`]),
+    ...(verdict.identity === undefined ? [] : [`identity: ${identityText(verdict.identity, verdict.peer)}\n`]),
     ...dryRun.map(
       ({ action, outcome: would, rule }) =>
         `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : printable(locatedRuleText(rule, locate))}\n`,

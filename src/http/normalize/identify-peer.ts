@@ -24,7 +24,9 @@ export function identifyPeer<T extends RawRequest>(raw: T, isTrusted: (address: 
   const header = clientCertOf(raw.headers);
   if (header === undefined) return { kind: 'ok', raw };
   const peer = parseClientCertHeader(header);
-  return peer === undefined ? CLIENT_CERT_INVALID : { kind: 'ok', raw: { ...raw, connection: { ...raw.connection, peer } } };
+  return peer === undefined
+    ? CLIENT_CERT_INVALID
+    : { kind: 'ok', raw: { ...raw, connection: { ...raw.connection, peer, peerGrade: 'xfcc' } } };
 }
 
 /** A test whether an address is that of a trusted proxy; `undefined` when `blocks` is empty. @param blocks as in `Program.trustedProxies` */

@@ -4,12 +4,13 @@
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { formatIpBlock, type IpBlock, parseIpBlock } from '../match/ip-block.ts';
-import type { Program, Provenance } from '../model/program.ts';
+import type { Program, Provenance, Ruleset } from '../model/program.ts';
 import { type LoweringCache, lowerAuthorization } from './authorization.ts';
 import type { ProviderSettings } from './custom.ts';
 import { lowerJwtProviders } from './jwt-providers.ts';
 import type { PolicyFinding } from './lowering.ts';
 import { compareBytes, sortPolicies } from './order.ts';
+import { strictOnUnknownPeers } from './unknown-peers.ts';
 
 /** What a program is lowered from. */
 export interface LowerInput {
@@ -43,12 +44,13 @@ export function lowerPolicies(input: LowerInput): LowerResult {
   const authentication = policies.filter((policy): policy is RequestAuthentication => policy.kind === 'RequestAuthentication');
   const findings: PolicyFinding[] = [];
   const sink = { findings, cache: input.cache };
+  const strict = (ruleset: Ruleset): Ruleset => (mesh.peerIdentity.podIP ? strictOnUnknownPeers(ruleset) : ruleset);
   const program: Program = {
     pathNormalization: mesh.pathNormalization,
     trustedProxies: canonicalBlocks(mesh.trustedProxies),
     providers: lowerJwtProviders(authentication, namespace, (rule, source) => input.keySetId(rule, source)),
-    http: lowerAuthorization(authorization, 'http', mesh, sink),
-    tcp: lowerAuthorization(authorization, 'tcp', mesh, sink),
+    http: strict(lowerAuthorization(authorization, 'http', mesh, sink)),
+    tcp: strict(lowerAuthorization(authorization, 'tcp', mesh, sink)),
   };
   return { program, findings };
 }

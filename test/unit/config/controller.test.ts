@@ -70,6 +70,7 @@ mesh:
       trustDomainAliases: ['old.example.org'],
       pathNormalization: 'MERGE_SLASHES',
       trustedProxies: ['10.0.0.7', '10.1.0.0/16'],
+      peerIdentity: { podIP: false },
       publicCheckHeaders: [],
       multipleCustomProviders: false,
       extensionProviders: [

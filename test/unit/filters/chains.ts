@@ -67,7 +67,12 @@ export function filterChainOf(
 
 /** A chain for HTTP requests alone; it denies every connection. */
 export function httpChain(evaluate: FilterChain['evaluate']): FilterChain {
-  return { evaluate, evaluateConnection: () => ({ kind: 'deny', details: 'no TCP in this test' }), release: () => {} };
+  return {
+    evaluate,
+    identify: (connection) => connection,
+    evaluateConnection: () => ({ kind: 'deny', details: 'no TCP in this test' }),
+    release: () => {},
+  };
 }
 
 /** A GET request over HTTP/1.1 with a Host. */

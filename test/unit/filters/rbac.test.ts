@@ -42,7 +42,7 @@ describe('the rbac filter', () => {
       path: '/a',
       principal: '',
       remoteIp: CONNECTION.sourceIp,
-      peer: peer.uris[0],
+      peer: { uri: peer.uris[0], grade: 'mtls' },
       isGrpc: true,
     });
     expect(log).not.to.have.property('jwtRule');

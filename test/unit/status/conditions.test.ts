@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { AuthorizationPolicy, Policy } from '../../../src/api/istio/resources.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Finding } from '../../../src/errors.ts';
 import { findPeerIdentityFields } from '../../../src/lint/peer-identity.ts';
 import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
@@ -308,7 +309,7 @@ describe('fields that need a peer identity', () => {
         ],
       },
     };
-    const found = findPeerIdentityFields(policy, []);
+    const found = findPeerIdentityFields(policy, DEFAULT_MESH_CONFIG);
     expect(found.map(({ path }) => path)).to.deep.equal([
       'spec.rules[1].from[0].source.principals',
       'spec.rules[1].from[0].source.notNamespaces',
@@ -317,6 +318,7 @@ describe('fields that need a peer identity', () => {
     ]);
     expect(new Set(found.map(({ code, severity }) => `${code} ${severity}`))).to.deep.equal(new Set(['SP_NEEDS_PEER_IDENTITY warning']));
     expect(found[0]?.hint).to.include('mesh.trustedProxies');
-    expect(findPeerIdentityFields(policy, ['10.0.0.1'])).to.deep.equal([]);
+    expect(findPeerIdentityFields(policy, { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.1'] })).to.deep.equal([]);
+    expect(findPeerIdentityFields(policy, { ...DEFAULT_MESH_CONFIG, peerIdentity: { podIP: true } })).to.deep.equal([]);
   });
 });

@@ -102,6 +102,17 @@ describe('gRPC checks: requests', () => {
     });
   }
 
+  it('does not name a peer that is known by its address only', async () => {
+    fake = await startGrpcFake(consent);
+    const peer = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' };
+    await sendCheck(
+      checkOf(providerOf(fake.port, { protocol: 'grpc' }), {}, { ...CONNECTION, peer, peerGrade: 'pod-ip' }),
+      undefined,
+      never,
+    );
+    expect(fake.seen[0]?.attributes.source.principal ?? '').to.equal('');
+  });
+
   it('carries addresses and names of a TCP connection, and no request', async () => {
     fake = await startGrpcFake(consent);
     const connection = {

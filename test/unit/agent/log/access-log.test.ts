@@ -104,15 +104,17 @@ describe('access log line', () => {
 
   it('has the address behind proxies, the identity of the client and gRPC where there is one', () => {
     const peer = 'spiffe://cluster.local/ns/web/sa/front';
-    expect(parsed({ verdict: { ...allowed, remoteIp: '203.0.113.9', peer, isGrpc: true } })).to.include({
+    expect(parsed({ verdict: { ...allowed, remoteIp: '203.0.113.9', peer: { uri: peer, grade: 'pod-ip' }, isGrpc: true } })).to.include({
       'client.address': '10.0.0.9',
       'remote.ip': '203.0.113.9',
       'source.principal': peer,
+      'source.identity': 'pod-ip',
       'rpc.system': 'grpc',
     });
     expect(parsed({ verdict: { ...allowed, remoteIp: '10.0.0.9', isGrpc: false } })).not.to.have.any.keys(
       'remote.ip',
       'source.principal',
+      'source.identity',
       'rpc.system',
     );
   });

@@ -1,0 +1,126 @@
+/*
+ * Who gets the table of pod identities: agents that ask, as a whole once and then what changes, unless they do not read.
+ */
+import { expect } from 'chai';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
+import { parseUpdate } from '../../../src/feed/identities.ts';
+import { IdentityFeed, type IdentitySink } from '../../../src/feed-server/identity-feed.ts';
+import { COLLECT_MS, HOLD_MS } from '../../../src/feed-server/identity-table.ts';
+import { createStore, type Store } from '../../../src/state/store.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+
+interface Agent extends IdentitySink {
+  backlog: number;
+  readonly got: string[];
+  /** Writes that the socket has not taken. */
+  readonly unwritten: (() => void)[];
+  isReading: boolean;
+}
+
+function agent(): Agent {
+  const one: Agent = {
+    backlog: 0,
+    got: [],
+    unwritten: [],
+    isReading: true,
+    sendIdentities: (payload, onWritten) => {
+      const update = parseUpdate(payload);
+      one.got.push(update === undefined ? 'invalid' : `${update.kind} ${update.version}${'put' in update ? ` +${update.put.length}` : ''}`);
+      if (one.isReading) onWritten();
+      else one.unwritten.push(onWritten);
+    },
+  };
+  return one;
+}
+
+describe('the feed of pod identities', () => {
+  let clock: FakeClock;
+  let pods: Store<SlimPod>;
+  let feed: IdentityFeed;
+  let [isEnabled, isCurrent, trustDomain] = [true, true, 'cluster.local'];
+  const put = (at: number): void =>
+    pods.upsert({
+      namespace: 'shop',
+      name: `p${at}`,
+      uid: `u${at}`,
+      labels: {},
+      annotations: {},
+      phase: 'Running',
+      podIP: `10.0.${at >> 8}.${at & 255}`,
+      serviceAccount: 'web',
+    });
+  const settle = (): void => clock.advance(HOLD_MS + COLLECT_MS);
+
+  beforeEach(() => {
+    [isEnabled, isCurrent, trustDomain] = [true, true, 'cluster.local'];
+    clock = createFakeClock();
+    pods = createStore<SlimPod, never>({ keyOf: ({ namespace, name }) => `${namespace}/${name}` as never, indexes: {}, same: () => false });
+    feed = new IdentityFeed({ clock, pods, isEnabled: () => isEnabled, isCurrent: () => isCurrent, trustDomain: () => trustDomain });
+  });
+  afterEach(() => feed.stop());
+
+  it('sends the whole table in parts, then changes, then confirmations only', () => {
+    for (let at = 0; at < 1_500; at += 1) put(at);
+    settle();
+    const one = agent();
+    feed.ask(one, { version: 0, askedMs: 1 });
+    expect(one.got.splice(0)).to.deep.equal(['table 2 +1000', 'table 2 +500', 'current 2']);
+    put(1_500);
+    settle();
+    feed.ask(one, { version: 3, askedMs: 2 });
+    expect(one.got).to.deep.equal(['change 3 +1', 'current 3']);
+    expect([feed.size, feed.subscribers]).to.deep.equal([1_501, 1]);
+  });
+
+  it('sends nothing to agents that have not asked, while it is off, and while the pods may be out of date', () => {
+    const [one, other] = [agent(), agent()];
+    put(1);
+    settle();
+    isCurrent = false;
+    feed.ask(one, { version: 0, askedMs: 1 });
+    isCurrent = true;
+    isEnabled = false;
+    feed.ask(one, { version: 0, askedMs: 2 });
+    expect([one.got, other.got, feed.subscribers, feed.size]).to.deep.equal([[], [], 0, 0]);
+  });
+
+  it('answers an agent that has fallen behind with the whole table, once it reads again', () => {
+    const one = agent();
+    feed.ask(one, { version: 0, askedMs: 1 });
+    one.got.length = 0;
+    one.backlog = 1024 * 1024;
+    put(1);
+    settle();
+    feed.ask(one, { version: 1, askedMs: 2 });
+    expect(one.got).to.deep.equal([]);
+    one.backlog = 0;
+    feed.ask(one, { version: 1, askedMs: 3 });
+    expect(one.got).to.deep.equal(['table 2 +1', 'current 2']);
+  });
+
+  it('sends the whole table again when the trust domain changes', () => {
+    const one = agent();
+    feed.ask(one, { version: 0, askedMs: 1 });
+    trustDomain = 'other.example';
+    one.got.length = 0;
+    feed.ask(one, { version: 1, askedMs: 2 });
+    expect(one.got).to.deep.equal(['table 1 +0', 'current 1']);
+  });
+
+  it('has 16 whole tables on their way, and lets others wait for them, also when agents leave', () => {
+    put(1);
+    settle();
+    const agents = Array.from({ length: 20 }, agent);
+    for (const one of agents) {
+      one.isReading = false;
+      feed.ask(one, { version: 0, askedMs: 1 });
+    }
+    const served = (): number => agents.filter(({ got }) => got.length > 0).length;
+    expect(served()).to.equal(16);
+    agents[0]?.unwritten[0]?.();
+    expect(served()).to.equal(17);
+    const [, second] = agents;
+    if (second !== undefined) feed.forget(second);
+    expect(served()).to.equal(18);
+  });
+});
