@@ -19,6 +19,8 @@ import type { PolicyCluster } from './policy-cluster.ts';
 
 /** A running agent. */
 export interface PodAgentProcess {
+  /** Where clients connect. */
+  readonly port: number;
   /** Status of the response to GET, with a bearer token if there is one; the client keeps its connection. */
   readonly get: (path: string, token?: string) => Promise<number>;
   /** Lines of its log, also of earlier processes. */
@@ -90,6 +92,7 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
   let running = await start();
   const connections = new Agent({ keepAlive: true, maxSockets: 4 });
   return {
+    port,
     get: (path, token) =>
       statusOf(port, path, { agent: connections, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } }),
     log,

@@ -48,6 +48,8 @@ export interface PodWish {
   readonly ip?: string | null;
   /** Absent: the agent has no feed. */
   readonly feed?: InjectedFeed;
+  /** Absent: that of pods with a feed is `default`, and others have none. */
+  readonly serviceAccount?: string;
 }
 
 export interface PolicyCluster {
@@ -131,6 +133,7 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
 
 async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: PodWish): Promise<void> {
   const { namespace, name, labels = {}, agent = true, ip = '10.0.0.1', feed } = wish;
+  const account = wish.serviceAccount ?? (feed === undefined ? undefined : 'default');
   const bare = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -139,7 +142,7 @@ async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: 
       containers: [{ name: 'app', image: 'app:1', ...(agent ? {} : { securityContext: RESTRICTED }) }],
       automountServiceAccountToken: false,
       // A token can be bound to the pod only if it names its account.
-      ...(feed === undefined ? {} : { serviceAccountName: 'default' }),
+      ...(account === undefined ? {} : { serviceAccountName: account }),
     },
   };
   await apply(agent ? (injected(bare, await trustOf(client), feed) as unknown as WrittenObject) : bare);
