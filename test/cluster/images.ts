@@ -50,7 +50,7 @@ export async function buildImage(spec: ImageSpec): Promise<string> {
   const config = Buffer.from(JSON.stringify(configOf(spec, layers)));
   const digest = createHash('sha256').update(config).digest('hex');
   const archive = join(cacheRoot(), 'images', `${spec.name.replace(/[/:]/g, '_')}.tar`);
-  const stampPath = `${archive}.digest`;
+  const stampPath = `${archive}.config`;
   if (existsSync(archive) && (await readFile(stampPath, 'utf8').catch(() => '')) === digest) return archive;
   const manifest = [{ Config: `${digest}.json`, RepoTags: [spec.name], Layers: layers.map((layer) => `${hexOf(layer)}.tar`) }];
   await writeAtomically(archive, [
@@ -95,9 +95,8 @@ async function layerOf(files: readonly ImageFile[]): Promise<Layer> {
   const entries = tarEntriesOf(files);
   const key = await keyOf(entries);
   const tar = join(cacheRoot(), 'layers', `${key}.tar`);
-  const digestPath = `${tar}.digest`;
-  if (!existsSync(tar) || !existsSync(digestPath)) await writeFile(digestPath, await writeAtomically(tar, entries));
-  return { path: tar, diffId: await readFile(digestPath, 'utf8') };
+  if (!existsSync(tar)) await writeAtomically(tar, entries);
+  return { path: tar, diffId: await readFile(`${tar}.digest`, 'utf8') };
 }
 
 async function keyOf(entries: readonly TarEntry[]): Promise<string> {
@@ -111,15 +110,15 @@ async function keyOf(entries: readonly TarEntry[]): Promise<string> {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** Writes a file atomically. @returns `sha256:<hex>` of the file */
-async function writeAtomically(goal: string, entries: readonly TarEntry[]): Promise<string> {
+/** Writes a tar, and before it `sha256:<hex>` of it as `<goal>.digest`, each atomically: images that are built at the same time share layers. */
+async function writeAtomically(goal: string, entries: readonly TarEntry[]): Promise<void> {
   const dir = join(goal, '..');
   await mkdir(dir, { recursive: true });
   const work = await mkdtemp(join(dir, '.writing-'));
   try {
-    const digest = await writeTar(join(work, 'file'), entries);
+    await writeFile(join(work, 'digest'), await writeTar(join(work, 'file'), entries));
+    await rename(join(work, 'digest'), `${goal}.digest`);
     await rename(join(work, 'file'), goal);
-    return digest;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
