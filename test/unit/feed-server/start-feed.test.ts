@@ -6,11 +6,13 @@ import { expect } from 'chai';
 import { objectKey, type WorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { splitFiles } from '../../../src/bundle/joined-files.ts';
+import { IDENTITY_FRAME, parseUpdate } from '../../../src/feed/identities.ts';
 import { parsePodFrame, podFrameHead } from '../../../src/feed/pod-frames.ts';
 import { DOWN, encodeReport, PARTS, PODS, SILENCE_MS, TAKES_HEADER, UP } from '../../../src/feed/protocol.ts';
 import { ACKNOWLEDGE_MS, BURST, READ_MS } from '../../../src/feed-server/agent-stream.ts';
 import { MAX_AHEAD_MS, PROBATION_MS } from '../../../src/feed-server/agent-streams.ts';
 import { FeedRefusal } from '../../../src/feed-server/feed-refusal.ts';
+import { IdentityFeed } from '../../../src/feed-server/identity-feed.ts';
 import type { BundleContent } from '../../../src/feed-server/loaded-bundle.ts';
 import { type FeedServerOptions, type RunningFeed, startFeed } from '../../../src/feed-server/start-feed.ts';
 import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
@@ -360,6 +362,44 @@ describe('the server of the feed', () => {
       expect([unknown, counts['closed garbage']]).to.deep.equal([[], 1]);
     });
   }
+
+  describe('with identities of pods', () => {
+    let identities: IdentityFeed;
+    beforeEach(async () => {
+      await feed.stop();
+      const source = { values: () => pods.values(), subscribe: () => () => undefined };
+      const settings = { isEnabled: () => true, isCurrent: () => true, trustDomain: () => 'cluster.local' };
+      identities = new IdentityFeed({ clock, pods: source, ...settings });
+      await start({ identities });
+    });
+    afterEach(() => identities.stop());
+
+    it('answers those who ask, and forgets them when they leave', async () => {
+      const [asking, silent] = [await open(), await open('other', { from: '127.0.0.2' }).catch(() => undefined)];
+      report(asking, 0, 0);
+      asking.send(IDENTITY_FRAME, { version: 0, askedMs: 7 });
+      const kinds = (client: FeedClient): readonly unknown[] =>
+        client.frames.filter(({ type }) => type === IDENTITY_FRAME).map(({ payload }) => parseUpdate(payload)?.kind);
+      await until(() => kinds(asking).length === 2, 'the answer');
+      expect([kinds(asking), silent, identities.subscribers]).to.deep.equal([['table', 'current'], undefined, 1]);
+      asking.close();
+      await until(() => identities.subscribers === 0, 'the end');
+    });
+
+    for (const [what, isReported, question] of [
+      ['before its first report', false, { version: 0, askedMs: 1 }],
+      ['in another form', true, { version: 0, askedMs: 1, more: 1 }],
+      ['with an invalid version', true, { version: 'x', askedMs: 1 }],
+    ] as const) {
+      it(`ends the stream of an agent that asks ${what}`, async () => {
+        const client = await open();
+        if (isReported) report(client, 0, 0);
+        client.send(IDENTITY_FRAME, question);
+        await untilClosed(client);
+        expect([counts['closed garbage'], identities.subscribers]).to.deep.equal([1, 0]);
+      });
+    }
+  });
 
   it('lets an agent report each bundle, however many there are', async () => {
     const client = await open();
