@@ -518,6 +518,8 @@ describe('the chart on a real API server', function () {
       expect(one(ha, 'PodDisruptionBudget').spec).to.include({ minAvailable: 2 });
       const monitored = (await build('monitoring')).map(({ kind }) => kind);
       expect(monitored).to.include.members(['ServiceMonitor', 'PodMonitor', 'PrometheusRule']);
+      const ofNode = await build('node-capture');
+      expect(ofNode.filter(({ kind }) => kind === 'DaemonSet').map(({ metadata }) => metadata.namespace)).to.deep.equal(['sallyport-node']);
       const plain = await build('no-webhook');
       expect(plain.filter(({ kind }) => /Webhook|Secret/.test(kind))).to.deep.equal([]);
       const env = one(plain, 'Deployment').spec.template.spec.containers[0]?.env.map(({ name, value }) => [name, value]);

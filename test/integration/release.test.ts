@@ -317,7 +317,8 @@ describe('a release', function () {
       expect(agent.slice(0, 2)).to.deep.equal(controller.slice(0, 2));
       expect(redirect.slice(0, 2)).to.deep.equal(controller.slice(0, 2));
       const more = redirect.slice(2).reduce((sum, { size }) => sum + size, 0);
-      expect(more).to.be.below(1024 * 1024);
+      // iptables, and the program of the DaemonSet with the client of Kubernetes: 600 KB each.
+      expect(more).to.be.below(1.5 * 1024 * 1024);
     });
 
     it('is named by digest in images.txt', () => {
