@@ -26,7 +26,8 @@ const FOREIGN = ['Certificate', 'Issuer', 'PodMonitor', 'PrometheusRule', 'Servi
 /** The pods of `helm test`, which live for a minute. */
 const OF_TESTS = /-test(?:-client|\.app\.kubernetes\.io.*)?$/;
 const CONTROLLER = /^Deployment\.sallyport-system\./;
-const PODS = new RegExp(`${OF_TESTS.source}|${CONTROLLER.source}`);
+const NODE = /^DaemonSet\.sallyport-node\./;
+const PODS = new RegExp(`${OF_TESTS.source}|${CONTROLLER.source}|${NODE.source}`);
 
 /** What checkov may find, where, and why it stays. One that is not found any more is to be removed. */
 const EXCEPTIONS: readonly (readonly [check: string, resources: RegExp, reason: string])[] = [
@@ -35,6 +36,12 @@ const EXCEPTIONS: readonly (readonly [check: string, resources: RegExp, reason: 
   ['CKV_K8S_43', PODS, '`image.digest` and `agent.image.digest` are values'],
   ['CKV_K8S_19', CONTROLLER, '`hostNetwork` is off; the full values turn it on'],
   ['CKV_K8S_38', CONTROLLER, 'the controller talks to the API server'],
+  ['CKV_K8S_38', NODE, 'the program of the node watches pods'],
+  ['CKV_K8S_25', NODE, 'it enters the network namespaces of pods and sets rules there; ADR 51 lists its rights'],
+  ['CKV_K8S_39', NODE, 'setns needs CAP_SYS_ADMIN'],
+  ['CKV_K8S_23', NODE, 'capabilities of other users do not reach iptables'],
+  ['CKV_K8S_40', NODE, 'the same'],
+  ['CKV2_K8S_6', /^Pod\.sallyport-node\./, 'it serves health and metrics only'],
   ['CKV_K8S_155', /^ClusterRole\.default\./, 'the controller sets caBundle in two webhook configurations, by name'],
   ['CKV_K8S_8', OF_TESTS, 'a pod that hangs fails the test by its deadline'],
   ['CKV_K8S_9', OF_TESTS, 'the client of the test waits for answers'],
