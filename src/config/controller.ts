@@ -10,7 +10,6 @@ import { CAPTURE_MODES, type CaptureMode, type InjectedTraces, TRACES_SAMPLERS, 
 import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
-import { parseYamlValue } from '../api/kube/yaml-documents.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
@@ -27,10 +26,11 @@ import {
   tracesSamplerArg,
 } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
-import { adaptIstioMesh, isIstioMeshKey } from './istio-mesh.ts';
+import { adaptIstioMesh } from './istio-mesh.ts';
 import { keyServers } from './key-servers.ts';
 import { internalSources } from './key-sources.ts';
-import { durationSchema, ipBlockSchema, MESH_KEYS, meshSchema } from './mesh.ts';
+import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
+import { parseConfigFile, setPath } from './parse-config-file.ts';
 import { IMAGE_REPOSITORY, MAX_WATCHED_NAMESPACES, NAMESPACE_NAME } from './patterns.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
@@ -365,7 +365,7 @@ export function configFileOf(input: Omit<ConfigInput, 'fileText'>): string | und
 
 /** All settings, checked. @throws RefusedError SP_CONFIG that names every invalid setting */
 export function loadControllerConfig(input: ConfigInput): ControllerConfig {
-  const raw = parseFile(input.fileText);
+  const raw = parseConfigFile(input.fileText);
   const flags = parseFlags(input.args);
   for (const [path, flagName, variable] of CONTROLLER_SETTINGS) {
     const value = flags.get(flagName) ?? input.env[variable];
@@ -394,7 +394,7 @@ export function namespacesToWatch({ watchNamespaces, mesh, namespace }: Controll
 
 /** What a configuration file has from Istio's MeshConfig that is ignored or renamed here. @throws RefusedError SP_CONFIG */
 export function configNotes(fileText: string): readonly string[] {
-  return adaptIstioMesh(parseFile(fileText)['mesh']).notes;
+  return adaptIstioMesh(parseConfigFile(fileText)['mesh']).notes;
 }
 
 function parseFlags(args: readonly string[]): ReadonlyMap<string, string> {
@@ -409,43 +409,4 @@ function parseFlags(args: readonly string[]): ReadonlyMap<string, string> {
   } catch (error) {
     throw new RefusedError('SP_CONFIG', error instanceof Error ? error.message : String(error), { cause: error });
   }
-}
-
-function parseFile(text: string | undefined): Record<string, unknown> {
-  if (text === undefined || text.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = parseYamlValue(text);
-  } catch (error) {
-    throw new RefusedError('SP_CONFIG', `the configuration file is not YAML: ${error instanceof Error ? error.message : ''}`, {
-      cause: error,
-    });
-  }
-  if (value === null) return {};
-  if (!isRecord(value)) throw new RefusedError('SP_CONFIG', 'the configuration file is not a mapping');
-  const outside = Object.keys(value).filter(isMeshSetting);
-  if (outside.length > 0) throw new RefusedError('SP_CONFIG', `${outside.join(', ')}: settings of Istio's MeshConfig belong below mesh`);
-  return structuredClone(value);
-}
-
-/** Whether a key of the file is one of MeshConfig, or the name of the section in charts of Istio. */
-function isMeshSetting(key: string): boolean {
-  return key === 'meshConfig' || MESH_KEYS.has(key) || isIstioMeshKey(key);
-}
-
-function setPath(target: Record<string, unknown>, path: readonly string[], value: string): void {
-  const [key, ...rest] = path;
-  if (key === undefined) return;
-  if (rest.length === 0) {
-    target[key] = value;
-    return;
-  }
-  const inner = target[key];
-  const next = isRecord(inner) ? inner : {};
-  target[key] = next;
-  setPath(next, rest, value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

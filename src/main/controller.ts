@@ -143,9 +143,7 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
   const profiles = await serveProfiles(config.profilingPort, { logger: logger.child({ part: 'profiles' }), onProfile: metrics.onProfile });
   logger.info({ version: packageJson.version, port: health.port, identity }, 'controller started');
   try {
-    const drained = new Promise((resolve) =>
-      signal.addEventListener('abort', () => setTimeout(resolve, WEBHOOK_DRAIN_MS).unref(), { once: true }),
-    );
+    const drained = drainOf(signal);
     await manager.run(signal);
     if (webhook !== undefined && signal.aborted) await drained;
   } finally {
@@ -156,6 +154,11 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
     await traces?.stop(LIMITS.spanFlushTime.value);
     await health.close();
   }
+}
+
+/** Resolves when API servers have had time to learn that this replica stops. */
+function drainOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => setTimeout(resolve, WEBHOOK_DRAIN_MS).unref(), { once: true }));
 }
 
 function eventsOfConfig(

@@ -36,7 +36,7 @@ const UNDECLARED: Readonly<Record<string, Readonly<Record<number, Protocol>>>> =
 };
 /** Reachable in spite of the policy, as the annotations of the workload say. */
 const BYPASSES: readonly string[] = ['22-istio-meta:9000'];
-/** Listens on the loopback address only: nobody else reaches it, with or without an agent. */
+/** Listens on the loopback address only: no other pod reaches it, with or without an agent. */
 const LOOPBACK = '14-localhost-only';
 /** Cannot have an agent, or cannot start with one, and why. */
 const WITHOUT_AGENT: Readonly<Record<string, RegExp>> = {

@@ -106,7 +106,8 @@ export class FrameWriter {
     for (let at = 0; at < block.length; at += PAYLOAD_BYTES) {
       const end = Math.min(block.length, at + PAYLOAD_BYTES);
       const flags = end === block.length ? FLAG.endHeaders : 0;
-      out.frameHead(end - at, at === 0 ? FRAME.headers : FRAME.continuation, flags, streamId, at > 0);
+      if (at === 0) out.frameHead(end - at, FRAME.headers, flags, streamId);
+      else out.continuationHead(end - at, FRAME.continuation, flags, streamId);
       out.bytes(block, at, end);
     }
   }

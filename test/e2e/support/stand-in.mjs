@@ -46,7 +46,7 @@ const CLIENTS = {
     const call = session.request({ ':method': 'POST', ':path': CHECK, 'content-type': 'application/grpc', te: 'trailers' });
     const end = (/** @type {Record<string, unknown>} */ fields) => {
       if (fields['grpc-status'] === undefined) return;
-      done(`grpc-status ${fields['grpc-status']}`);
+      done(`grpc-status ${Number(fields['grpc-status'])}`);
       session.destroy();
     };
     call.on('error', failed(done)).on('response', end).on('trailers', end).resume().end(EMPTY);

@@ -47,19 +47,19 @@ export class ByteWriter {
     this.#length += 4;
   }
 
-  /**
-   * Writes the nine bytes at the start of a frame (RFC 9113 section 4.1).
-   * @param continues the frame belongs to the last one, which stays the last
-   */
-  frameHead(length: number, type: number, flags: number, streamId: number, continues = false): void {
+  /** Writes the nine bytes at the start of a frame (RFC 9113 section 4.1). */
+  frameHead(length: number, type: number, flags: number, streamId: number): void {
+    this.continuationHead(length, type, flags, streamId);
+    this.#head = this.#bytes;
+    this.#headAt = this.#length - 9;
+  }
+
+  /** The same for a frame that belongs to the last one, which stays the last. */
+  continuationHead(length: number, type: number, flags: number, streamId: number): void {
     if (this.#length > SHARED_BYTES - MIN_ROOM) this.#fill();
     this.#reserve(9);
     const bytes = this.#bytes;
     let at = this.#length;
-    if (!continues) {
-      this.#head = bytes;
-      this.#headAt = at;
-    }
     bytes[at++] = length >>> 16;
     bytes[at++] = length >>> 8;
     bytes[at++] = length;
