@@ -347,8 +347,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
-    imports: ['analysis', 'api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'ops-server', 'policy', 'regular-file.ts', 'traces'],
-    types: ['resolve', 'telemetry'],
+    imports: ['analysis', 'api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'ops-server', 'policy', 'regular-file.ts'],
+    types: ['resolve', 'telemetry', 'traces'],
     npm: ['@peculiar/x509', 'reflect-metadata'],
     node: ['node:crypto', 'node:events', 'node:https', 'node:path', 'node:worker_threads'],
     nodeTypes: ['node:http', 'node:net', 'node:tls'],

@@ -22,7 +22,7 @@ import {
   REWRITE_PROBES_ANNOTATION,
   TLS_VOLUME_ANNOTATION,
 } from '../api/kube/names.ts';
-import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
+import { type AgentObstacle, agentObstacleOf, OBSTACLES } from '../api/kube/pod-traits.ts';
 import { slotName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
@@ -236,9 +236,9 @@ function addAgent(bare: Raw, { settings, workload, capture, clamped, warnings }:
 
 /** Pods that cannot have an agent are unchanged; the controller reports them as unprotected. A static pod is changed at its node only. */
 function describeObstacle(obstacle: AgentObstacle): readonly Finding[] {
-  if (obstacle === 'windows') return [notInjected('spec.os.name', 'there is no agent for Windows')];
   if (obstacle === 'static-pod') return [];
-  return [notInjected('spec.hostNetwork', 'the pod uses the host network, where connections cannot be redirected to an agent')];
+  const { path, reason } = OBSTACLES[obstacle];
+  return [notInjected(path, reason)];
 }
 
 function notInjected(path: string, reason: string): Finding {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { parseAllDocuments, stringify } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { formatTable } from '../../src/cli/output/table.ts';
 import { issue } from '../support/certificates.ts';
 import { cleanUp } from './support/clean-up.ts';
@@ -114,7 +114,7 @@ function readWorkloads(tls: Fields): readonly Workload[] {
     );
     const ports = served.flatMap(([port, protocol]) => (protocol === 'udp' ? [] : [[Number(port), protocol] as const]));
     const app = String(fieldsOf(fieldsOf(template['metadata'])['labels'])['app']);
-    return { name, app, isJob, ports, manifest: stringify(object) };
+    return { name, app, isJob, ports, manifest: JSON.stringify(object) };
   });
 }
 

@@ -8,6 +8,15 @@ import { ascending, type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 /** Why a pod cannot have an agent. */
 export type AgentObstacle = 'host-network' | 'windows' | 'static-pod';
 
+/** Where the obstacle is, and why it is one; static pods have no reason: no webhook sees them first. */
+export const OBSTACLES: Readonly<Record<Exclude<AgentObstacle, 'static-pod'>, { readonly path: string; readonly reason: string }>> = {
+  windows: { path: 'spec.os.name', reason: 'there is no agent for Windows' },
+  'host-network': {
+    path: 'spec.hostNetwork',
+    reason: 'the pod uses the host network, where connections cannot be redirected to an agent',
+  },
+};
+
 /** Annotation of the mirror pod of a static pod, which a kubelet creates. */
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 

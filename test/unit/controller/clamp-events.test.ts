@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { INJECTION_LABEL } from '../../../src/api/kube/names.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { KubeEvent } from '../../../src/cluster/recorder.ts';
 import { recordClamps } from '../../../src/controller/clamp-events.ts';
@@ -27,6 +29,31 @@ describe('events about the injection', () => {
       ['a', 'Warning', 'AnnotationClamped', 'x: too much'],
       ['a', 'Warning', 'AnnotationClamped', 'y: too much'],
       ['w', 'Warning', 'InjectionWarning', 'spec: UDP'],
+    ]);
+  });
+
+  it('are recorded for a pod that was to have an agent and cannot', () => {
+    const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
+    const events: KubeEvent[] = [];
+    const stop = recordClamps(clusterState, { record: (event) => void events.push(event) });
+    const enabled = { [INJECTION_LABEL]: 'enabled' };
+    clusterState.namespaces.upsert({ name: 'foo', labels: enabled, terminating: false });
+    clusterState.namespaces.upsert({ name: 'bare', labels: {}, terminating: false });
+    const onHost = (name: string, namespace: string, labels = {}): SlimPod => ({
+      ...pod({ name, namespace }),
+      labels,
+      obstacle: 'host-network',
+    });
+    clusterState.pods.upsert(onHost('a', 'foo'));
+    clusterState.pods.upsert(onHost('b', 'bare'));
+    clusterState.pods.upsert(onHost('c', 'foo', { [INJECTION_LABEL]: 'disabled' }));
+    clusterState.pods.upsert({ ...onHost('d', 'foo'), obstacle: 'static-pod' });
+    clusterState.pods.upsert({ ...onHost('e', 'foo'), obstacle: 'windows' });
+    stop();
+
+    expect(events.map(({ regarding, reason, note }) => [regarding.name, reason, note.split(':')[0]])).to.deep.equal([
+      ['a', 'NotInjected', 'spec.hostNetwork'],
+      ['e', 'NotInjected', 'spec.os.name'],
     ]);
   });
 });

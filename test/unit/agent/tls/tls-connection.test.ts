@@ -87,7 +87,7 @@ describe('TLS at the agent', function () {
         expect(denied.text).to.match(/^HTTP\/1\.1 403/);
         expect(tls.results).to.deep.equal([version.slice(4), version.slice(4)]);
         expect(at.records[0]?.tls).to.deep.equal({ version: version.slice(4), serverName: 'app.example' });
-        expect(at.records[0]?.verdict?.peer).to.equal(CLIENT_URI);
+        expect(at.records[0]?.verdict?.peer).to.deep.equal({ uri: CLIENT_URI, grade: 'mtls' });
         const digest = createHash('sha256').update(new X509Certificate(mesh.client.certPem).raw).digest('hex');
         expect(at.seen.join('')).to.include(`x-forwarded-client-cert: By=${SERVER_URI};Hash=${digest};Subject="";URI=${CLIENT_URI}\r\n`);
         expect(at.seen.join('')).to.include('x-forwarded-proto: https\r\n');

@@ -81,6 +81,7 @@ const ANNOTATIONS: Readonly<Record<string, string>> = {
   [names.REEVALUATE_STREAMS_ANNOTATION]: 'on',
   [names.APP_PROTOCOL_ANNOTATION]: 'http2',
   [names.LOG_LEVEL_ANNOTATION]: 'debug',
+  [names.PROFILING_PORT_ANNOTATION]: '6060',
   [names.DRAIN_SECONDS_ANNOTATION]: '3',
   [names.MAX_CONNECTIONS_ANNOTATION]: '100',
   [names.AGENT_CPU_ANNOTATION]: '20m',
