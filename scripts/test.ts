@@ -17,39 +17,74 @@ interface Outcome {
 }
 
 /** Runs one suite with its output passed through, counting mocha's closing lines. */
-async function run({ suite, commands }: Run): Promise<Outcome> {
+async function run({ suite, prepare, tests }: Run): Promise<Outcome> {
   const why = suite.missing();
   if (why.length > 0) return { name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why };
   process.stdout.write(`\n${styleText('bold', `== ${suite.name}`)}\n`);
   const started = performance.now();
-  let result = { code: 0, tail: '' };
-  for (const command of commands) {
-    result = await runCommand(command);
-    if (result.code !== 0) break;
+  const results: Result[] = [];
+  for (const command of prepare) {
+    results.push(await runCommand(command, (chunk) => process.stdout.write(chunk)));
+    if (results.at(-1)?.code !== 0) break;
   }
-  const isMocha = commands.at(-1)?.[0] === 'mocha';
-  const passing = isMocha ? Number(/^\s*(\d+) passing/m.exec(result.tail)?.[1] ?? 0) : Number(result.code === 0);
-  const failing = Number(/^\s*(\d+) failing/m.exec(result.tail)?.[1] ?? 0);
+  const isReady = results.every(({ code }) => code === 0);
+  if (isReady && tests.length > 0) results.splice(0, results.length, ...(await runTests(tests, suite.lanes ?? 1)));
+  const failed = results.reduce((sum, { code, failing }) => sum + (code === 0 ? 0 : Math.max(failing, 1)), 0);
+  const passed = tests.length > 0 ? results.reduce((sum, { passing }) => sum + passing, 0) : Number(failed === 0);
   return {
     name: suite.name,
-    state: result.code === 0 ? 'ok' : 'failed',
-    passed: passing,
-    failed: result.code === 0 ? 0 : Math.max(failing, 1),
+    state: failed === 0 ? 'ok' : 'failed',
+    passed,
+    failed,
     seconds: (performance.now() - started) / 1000,
     why: [],
   };
 }
 
-function runCommand([command = '', ...args]: readonly string[]): Promise<{ code: number; tail: string }> {
+/** What a command did; the numbers are those of mocha's closing lines. */
+interface Result {
+  readonly code: number;
+  readonly passing: number;
+  readonly failing: number;
+}
+
+/** Runs commands, `lanes` at the same time. Where there are several, the output of each follows as a whole when it ends. */
+async function runTests(commands: readonly (readonly string[])[], lanes: number): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  const left = [...commands];
+  const lane = async (): Promise<void> => {
+    for (let command = left.shift(); command !== undefined; command = left.shift()) {
+      if (lanes === 1) {
+        results.push(await runCommand(command, (chunk) => process.stdout.write(chunk)));
+        continue;
+      }
+      const started = performance.now();
+      const chunks: Buffer[] = [];
+      const result = await runCommand(command, (chunk) => void chunks.push(chunk));
+      results.push(result);
+      const seconds = ((performance.now() - started) / 1000).toFixed(0);
+      const title = `-- ${command.at(-1)}, ${seconds} s (${results.length} of ${commands.length})`;
+      process.stdout.write(Buffer.concat([Buffer.from(`\n${styleText('bold', title)}\n`), ...chunks]));
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return results;
+}
+
+function runCommand([command = '', ...args]: readonly string[], onOutput: (chunk: Buffer) => void): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let tail = '';
     child.stdout.on('data', (chunk: Buffer) => {
-      process.stdout.write(chunk);
+      onOutput(chunk);
       tail = (tail + chunk.toString()).slice(-200_000);
     });
+    child.stderr.on('data', onOutput);
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? 1, tail }));
+    child.on('close', (code) => {
+      const count = (pattern: RegExp): number => Number(pattern.exec(tail)?.[1] ?? 0);
+      resolve({ code: code ?? 1, passing: count(/^\s*(\d+) passing/m), failing: count(/^\s*(\d+) failing/m) });
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 /*
  * The suites of `npm test`: what each runs, with which options of mocha, and what it needs of the machine.
  */
+import { globSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { missingFor } from '../../test/cluster/prerequisites.ts';
 
@@ -13,6 +14,8 @@ export interface Suite {
   readonly prepare: readonly (readonly string[])[];
   /** Options of mocha for its test files. */
   readonly options: readonly string[];
+  /** How many of its test files run at the same time, each in a process of its own; absent: one process runs all files in turn. */
+  readonly lanes?: number;
   /** Reasons why this machine cannot run it; empty: it can. */
   readonly missing: () => readonly string[];
 }
@@ -34,6 +37,7 @@ export const SUITES: readonly Suite[] = [
     directories: ['test/integration'],
     prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
     options: [...slow, ...leaks],
+    lanes: 2,
     missing: () => missingFor('integration'),
   },
   {
@@ -58,7 +62,10 @@ export const SUITES: readonly Suite[] = [
 /** A suite and the commands that run it. */
 export interface Run {
   readonly suite: Suite;
-  readonly commands: readonly (readonly string[])[];
+  /** Run first, in turn; the first that fails ends the suite. */
+  readonly prepare: readonly (readonly string[])[];
+  /** Run mocha, as many at the same time as the suite has lanes. */
+  readonly tests: readonly (readonly string[])[];
 }
 
 /**
@@ -83,9 +90,16 @@ export function planRuns(args: readonly string[]): readonly Run[] {
   }
   return SUITES.filter(({ name }) => wanted.length === 0 || names.has(name) || files.has(name)).map((suite) => {
     const specs = files.get(suite.name)?.map(specOf) ?? suite.directories.map(specOf);
-    const mocha = specs.length === 0 ? [] : [['mocha', ...suite.options, ...options, ...specs]];
-    return { suite, commands: [...suite.prepare, ...mocha] };
+    const parts = suite.lanes === undefined ? [specs].filter((list) => list.length > 0) : largestFirst(specs).map((file) => [file]);
+    return { suite, prepare: suite.prepare, tests: parts.map((part) => ['mocha', ...suite.options, ...options, ...part]) };
   });
+}
+
+/** The test files of the patterns; a long one that begins last would run alone at the end. */
+function largestFirst(specs: readonly string[]): readonly string[] {
+  const files = specs.flatMap((spec) => (spec.includes('*') ? globSync(spec).map((file) => file.replaceAll('\\', '/')) : [spec]));
+  const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return files.toSorted((one, other) => sizeOf(other) - sizeOf(one) || (one < other ? -1 : 1));
 }
 
 /** A directory stands for all test files below it. */

@@ -8,7 +8,8 @@ import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2
 import { createServer as createHttps, get as getSecurely } from 'node:https';
 import { connect, createServer } from 'node:net';
 
-const PATIENCE_MS = 5000;
+/** Longer than an agent waits for the first bytes of a client that is denied on a port of unknown protocol. */
+const PATIENCE_MS = 15_000;
 /** A gRPC message with `status: SERVING`, and an empty one. */
 const SERVING = Buffer.from([0, 0, 0, 0, 2, 8, 1]);
 const EMPTY = Buffer.from([0, 0, 0, 0, 0]);
@@ -53,8 +54,9 @@ const CLIENTS = {
   },
   tcp: (host, port, done) => {
     const socket = connect({ host, port }).on('error', failed(done));
-    socket.on('data', (bytes) => done(bytes.toString())).on('end', () => done('closed'));
-    socket.write('echo');
+    socket.on('data', (bytes) => done(bytes.toString('latin1', 1))).on('end', () => done('closed'));
+    // Letters could be the beginning of a request of HTTP.
+    socket.write('\u0001echo');
   },
   greets: (host, port, done) => {
     const socket = connect({ host, port }).on('error', failed(done));

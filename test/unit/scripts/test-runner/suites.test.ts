@@ -1,8 +1,9 @@
+import { statSync } from 'node:fs';
 import { expect } from 'chai';
 import { planRuns, SUITES } from '../../../../scripts/test-runner/suites.ts';
 
 function commands(...args: readonly string[]): readonly string[] {
-  return planRuns(args).flatMap((run) => run.commands.map((command) => command.join(' ')));
+  return planRuns(args).flatMap(({ prepare, tests }) => [...prepare, ...tests].map((command) => command.join(' ')));
 }
 
 describe('arguments of npm test', () => {
@@ -23,6 +24,13 @@ describe('arguments of npm test', () => {
       'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/conformance/c.test.ts',
     ]);
     expect(commands('test/integration/a.test.ts')).to.have.length(2);
+  });
+
+  it('run each file of a suite with lanes in a process of its own, the largest first', () => {
+    const files = planRuns(['integration']).flatMap(({ tests }) => tests.map((command) => command.at(-1) ?? ''));
+    const sizes = files.map((file) => statSync(file).size);
+    expect(files).to.have.length.above(40);
+    expect(sizes).to.deep.equal(sizes.toSorted((one, other) => other - one));
   });
 
   it('run only the files of a suite that is named together with files', () => {
