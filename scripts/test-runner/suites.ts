@@ -14,7 +14,7 @@ export interface Suite {
   readonly prepare: readonly (readonly string[])[];
   /** Options of mocha for its test files. */
   readonly options: readonly string[];
-  /** How many of its test files run at the same time, each in a process of its own; absent: one process runs all files in turn. */
+  /** How many of its test files run at the same time, each in a separate process; absent: one process runs all files in turn. */
   readonly lanes?: number;
   /** Reasons why this machine cannot run it; empty: it can. */
   readonly missing: () => readonly string[];

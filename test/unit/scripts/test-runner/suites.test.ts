@@ -26,7 +26,7 @@ describe('arguments of npm test', () => {
     expect(commands('test/integration/a.test.ts')).to.have.length(2);
   });
 
-  it('run each file of a suite with lanes in a process of its own, the largest first', () => {
+  it('run each file of a suite with lanes in a separate process, the largest first', () => {
     const files = planRuns(['integration']).flatMap(({ tests }) => tests.map((command) => command.at(-1) ?? ''));
     const sizes = files.map((file) => statSync(file).size);
     expect(files).to.have.length.above(40);
