@@ -48,13 +48,14 @@ interface Result {
   readonly failing: number;
 }
 
-/** Runs commands, `lanes` at the same time. Where there are several, the output of each follows as a whole when it ends. */
+/** Runs commands, `lanes` at the same time. The output of each follows as a whole when it ends; that of the first passes through if all begin together. */
 async function runTests(commands: readonly (readonly string[])[], lanes: number): Promise<readonly Result[]> {
   const results: Result[] = [];
   const left = [...commands];
+  const isTogether = commands.length <= lanes;
   const lane = async (): Promise<void> => {
     for (let command = left.shift(); command !== undefined; command = left.shift()) {
-      if (lanes === 1) {
+      if (isTogether && command === commands[0]) {
         results.push(await runCommand(command, (chunk) => process.stdout.write(chunk)));
         continue;
       }
@@ -63,7 +64,7 @@ async function runTests(commands: readonly (readonly string[])[], lanes: number)
       const result = await runCommand(command, (chunk) => void chunks.push(chunk));
       results.push(result);
       const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      const title = `-- ${command.at(-1)}, ${seconds} s (${results.length} of ${commands.length})`;
+      const title = `-- ${isTogether ? 'the other files' : command.at(-1)}, ${seconds} s (${results.length} of ${commands.length})`;
       process.stdout.write(Buffer.concat([Buffer.from(`\n${styleText('bold', title)}\n`), ...chunks]));
     }
   };

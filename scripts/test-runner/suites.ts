@@ -14,8 +14,10 @@ export interface Suite {
   readonly prepare: readonly (readonly string[])[];
   /** Options of mocha for its test files. */
   readonly options: readonly string[];
-  /** How many of its test files run at the same time, each in a separate process; absent: one process runs all files in turn. */
+  /** Number of processes that run its test files at the same time; absent: 1. */
   readonly lanes?: number;
+  /** Each test file has a separate process, for suites whose files take long; absent: a process runs its share of the files. */
+  readonly isolatesFiles?: boolean;
   /** Reasons why this machine cannot run it; empty: it can. */
   readonly missing: () => readonly string[];
 }
@@ -29,7 +31,7 @@ const leaksOfRun = ['--require', './test/support/leak-hooks-of-run.ts'];
 /** All suites, in the order in which `npm test` runs them. */
 export const SUITES: readonly Suite[] = [
   { name: 'check', directories: [], prepare: [['node', 'scripts/check.ts']], options: [], missing: () => [] },
-  { name: 'unit', directories: ['test/unit', 'test/property'], prepare: [], options: [], missing: () => [] },
+  { name: 'unit', directories: ['test/unit', 'test/property'], prepare: [], options: [], lanes: 2, missing: () => [] },
   { name: 'conformance', directories: ['test/conformance'], prepare: [], options: [...slow, ...leaks], missing: () => [] },
   { name: 'attack', directories: ['test/attack'], prepare: [], options: [...slow, ...leaks], missing: () => [] },
   {
@@ -38,6 +40,7 @@ export const SUITES: readonly Suite[] = [
     prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
     options: [...slow, ...leaks],
     lanes: 2,
+    isolatesFiles: true,
     missing: () => missingFor('integration'),
   },
   {
@@ -90,9 +93,18 @@ export function planRuns(args: readonly string[]): readonly Run[] {
   }
   return SUITES.filter(({ name }) => wanted.length === 0 || names.has(name) || files.has(name)).map((suite) => {
     const specs = files.get(suite.name)?.map(specOf) ?? suite.directories.map(specOf);
-    const parts = suite.lanes === undefined ? [specs].filter((list) => list.length > 0) : largestFirst(specs).map((file) => [file]);
+    const parts = partsOf(suite, specs);
     return { suite, prepare: suite.prepare, tests: parts.map((part) => ['mocha', ...suite.options, ...options, ...part]) };
   });
+}
+
+/** The test files, divided among processes. */
+function partsOf({ lanes = 1, isolatesFiles = false }: Suite, specs: readonly string[]): readonly (readonly string[])[] {
+  if (lanes === 1) return specs.length === 0 ? [] : [specs];
+  const files = largestFirst(specs);
+  if (isolatesFiles) return files.map((file) => [file]);
+  const shares = Array.from({ length: lanes }, (_, lane) => files.filter((_file, at) => at % lanes === lane));
+  return shares.filter((share) => share.length > 0);
 }
 
 /** The test files of the patterns; a long one that begins last would run alone at the end. */

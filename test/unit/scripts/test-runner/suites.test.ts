@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { expect } from 'chai';
 import { planRuns, SUITES } from '../../../../scripts/test-runner/suites.ts';
 
@@ -12,21 +12,32 @@ describe('arguments of npm test', () => {
   });
 
   it('run named suites in the order of the suites', () => {
-    expect(commands('conformance', 'unit')).to.deep.equal([
-      'mocha test/unit/**/*.test.ts test/property/**/*.test.ts',
+    expect(commands('soak', 'conformance').filter((command) => command.startsWith('mocha'))).to.deep.equal([
       'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/conformance/**/*.test.ts',
+      'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/soak/**/*.test.ts',
     ]);
   });
 
   it('run test files with the options of their suites, and nothing else', () => {
     expect(commands('test/unit/a.test.ts', './test/property/b.test.ts', 'test/conformance/c.test.ts')).to.deep.equal([
-      'mocha test/unit/a.test.ts test/property/b.test.ts',
+      'mocha test/property/b.test.ts',
+      'mocha test/unit/a.test.ts',
       'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/conformance/c.test.ts',
     ]);
     expect(commands('test/integration/a.test.ts')).to.have.length(2);
   });
 
-  it('run each file of a suite with lanes in a separate process, the largest first', () => {
+  it('divide the files of a suite among processes', () => {
+    const [one = [], other = [], ...rest] = planRuns(['unit']).flatMap(({ tests }) => tests);
+    const files = [...one, ...other].filter((word) => word !== 'mocha');
+
+    expect(rest).to.deep.equal([]);
+    expect(Math.abs(one.length - other.length)).to.be.below(2);
+    expect(new Set(files).size).to.equal(files.length);
+    expect(files.toSorted()).to.deep.equal(globSync(['test/unit/**/*.test.ts', 'test/property/**/*.test.ts']).toSorted());
+  });
+
+  it('run each file of a suite that isolates them in a separate process, the largest first', () => {
     const files = planRuns(['integration']).flatMap(({ tests }) => tests.map((command) => command.at(-1) ?? ''));
     const sizes = files.map((file) => statSync(file).size);
     expect(files).to.have.length.above(40);
@@ -38,7 +49,12 @@ describe('arguments of npm test', () => {
   });
 
   it('run all test files below a directory', () => {
-    expect(commands('test/unit/cli/')).to.deep.equal(['mocha test/unit/cli/**/*.test.ts']);
+    const below = globSync('test/unit/docs/**/*.test.ts').toSorted();
+    expect(
+      commands('test/unit/docs/')
+        .flatMap((command) => command.split(' ').slice(1))
+        .toSorted(),
+    ).to.deep.equal(below);
   });
 
   it('hand options to mocha', () => {
