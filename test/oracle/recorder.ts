@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Authority, createAuthority } from '../cluster/certificates.ts';
-import type { Observed, RecordedCase, RecordedRequest } from '../conformance/case-file.ts';
+import type { Observed, RecordedCase, RecordedRequest, RecordedWorkload } from '../conformance/case-file.ts';
 import { type SampleServers, startSampleServers } from '../conformance/sample-server.ts';
 import { type NameServer, startNameServer } from '../support/name-server.ts';
 import type { LogLine } from './access-log.ts';
@@ -80,17 +80,18 @@ class Recorder {
 
   /** Records all of `todo` with one Envoy. If that Envoy exits, each listener gets its own Envoy. */
   async record(todo: readonly Todo[]): Promise<void> {
+    const death = await this.#recordTogether(todo);
+    if (death === undefined) return;
+    const [only] = todo;
+    if (only !== undefined && todo.length === 1) this.#write(only, { envoyRejected: death.message }, only.recorded.requests);
+    else for (const item of todo) await this.record([item]);
+  }
+
+  /** @returns why Envoy exited; undefined: everything is recorded */
+  async #recordTogether(todo: readonly Todo[]): Promise<EnvoyDied | undefined> {
     const folder = join(this.#work, `batch-${this.#batches++}`);
     const workloads = todo.map(({ recorded }) => recorded.workload);
-    if (this.#lanes.length > 0) {
-      setAddresses('add', workloads);
-      const { httpPort: http, tcpPort: tcp } = this.#upstream;
-      redirect(
-        this.#lanes.flatMap(({ slots }) => slots),
-        workloads,
-        { http, tcp, names: portOf(this.#names) },
-      );
-    }
+    if (this.#lanes.length > 0) this.#guard(workloads);
     try {
       const envoy = await this.#envoy(todo, folder);
       try {
@@ -101,14 +102,24 @@ class Recorder {
         await envoy.stop();
       }
     } catch (error) {
-      if (!(error instanceof EnvoyDied)) throw error;
-      const [only] = todo;
-      if (only !== undefined && todo.length === 1) this.#write(only, { envoyRejected: error.message }, only.recorded.requests);
-      else for (const item of todo) await this.record([item]);
+      if (error instanceof EnvoyDied) return error;
+      throw error;
     } finally {
       if (this.#lanes.length > 0) setAddresses('del', workloads);
+      rmSync(folder, { recursive: true, force: true });
     }
-    rmSync(folder, { recursive: true, force: true });
+    return undefined;
+  }
+
+  /** Gives the namespace the addresses of workloads, and leads their connections through agents. */
+  #guard(workloads: readonly RecordedWorkload[]): void {
+    setAddresses('add', workloads);
+    const { httpPort: http, tcpPort: tcp } = this.#upstream;
+    redirect(
+      this.#lanes.flatMap(({ slots }) => slots),
+      workloads,
+      { http, tcp, names: portOf(this.#names) },
+    );
   }
 
   #envoy(todo: readonly Todo[], folder: string): Promise<RunningEnvoy> {
