@@ -28,6 +28,8 @@ export class Chunk {
 
 /** Text of values that are part of many bundles. */
 const keptTexts = new WeakMap<object, Chunk>();
+/** Text of values that have parts of many bundles in them. */
+const joinedTexts = new WeakMap<object, string>();
 /** Shortest text that is a chunk, in characters. */
 const MIN_CHUNK = 128;
 /** Most chunks of one document. */
@@ -54,11 +56,18 @@ export function keepCanonicalJson(value: object): number {
   return chunk.text.length;
 }
 
+/** The same for a value whose parts were kept: in chunks it is still cut into them. `value` must never change. */
+export function joinCanonicalJson(value: object): void {
+  joinedTexts.set(value, canonicalJsonOfParts(value));
+}
+
 /** The same as {@link canonicalJson}, quicker for a value of which parts were kept. */
 export function canonicalJsonOfParts(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const kept = keptTexts.get(value);
   if (kept !== undefined) return kept.text;
+  const joined = joinedTexts.get(value);
+  if (joined !== undefined) return joined;
   let text = '';
   let separator = '';
   if (Array.isArray(value)) {

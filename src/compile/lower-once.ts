@@ -2,7 +2,7 @@
  * Lowers policies, each of them once for all workloads that it selects, and encodes once each of their rules and what many bundles share.
  */
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
-import { keepCanonicalJson } from '../bundle/canonical-json.ts';
+import { joinCanonicalJson, keepCanonicalJson } from '../bundle/canonical-json.ts';
 import { type KnownPolicy, type LoweringCache, NOT_ATTACHED } from '../policy/lower/authorization.ts';
 import { type LowerInput, type LowerResult, lowerPolicies } from '../policy/lower/lower-policies.ts';
 
@@ -60,6 +60,6 @@ keepCanonicalJson(NOT_ATTACHED);
  */
 export function lowerOnce(input: Omit<LowerInput, 'cache'>): LowerResult {
   const lowered = lowerPolicies({ ...input, cache });
-  keepCanonicalJson(lowered.program);
+  joinCanonicalJson(lowered.program);
   return lowered;
 }

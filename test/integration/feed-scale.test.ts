@@ -48,15 +48,16 @@ describe('the feed with three hundred agents', function () {
     expect([brought - bundles, await at.count(TOUCHES)]).to.deep.equal([AGENTS, touches]);
   });
 
-  it('serves all of them again when they connect at the same time, without a write, a read for each, or a bundle', async () => {
-    const [reads, writes, bundles] = [await at.count(READS), await at.count(WRITES), brought];
+  it('serves all of them again when they connect at the same time, without a request for each, or a bundle', async () => {
+    const [reads, writes, touches, bundles] = [await at.count(READS), await at.count(WRITES), await at.count(TOUCHES), brought];
     simulated?.dropAll();
     await until(() => simulated?.connected() === 0, 'the end of the streams');
     await simulated?.untilConnected();
     await until(async () => (await at.count(/^sallyport_feed_streams /)) === AGENTS, 'all streams', PATIENCE_MS);
     await at.settle();
-    expect([(await at.count(WRITES)) - writes, brought - bundles]).to.deep.equal([0, 0]);
-    // Keys and certificates are read from time to time, whatever agents do.
+    expect([(await at.count(TOUCHES)) - touches, brought - bundles]).to.deep.equal([0, 0]);
+    // Statuses change if agents need longer than their last word counts; keys and certificates are read from time to time.
+    expect((await at.count(WRITES)) - writes).to.be.below(AGENTS / 10);
     expect((await at.count(READS)) - reads).to.be.below(AGENTS / 10);
     await at.watch.edit([keyOfWorkload(SIZE, 0)], () =>
       writePolicy(at.cluster.client, { namespace: namespaceOf(SIZE, 0), name: 'w0' }, workloadSpec(0, 'edited')),
