@@ -87,7 +87,7 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
     workload: context.workload,
     capture,
     clamped: [...own.clamped, ...clamped],
-    warnings: warningsOf(findings),
+    warnings: warningsOf(findings, capture.findings),
   };
   const pod = addAgent(bare, plan);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
@@ -193,8 +193,9 @@ interface PodPlan {
 }
 
 /** Those that are not about annotations, which `clamped` has. */
-function warningsOf(findings: readonly Finding[]): readonly string[] {
-  const warnings = findings.filter(({ code, severity }) => severity === 'warning' && code !== 'SP_ANNOTATION');
+function warningsOf(findings: readonly Finding[], ofCapture: readonly Finding[]): readonly string[] {
+  const isOther = (finding: Finding): boolean => finding.code !== 'SP_ANNOTATION' || ofCapture.includes(finding);
+  const warnings = findings.filter((finding) => finding.severity === 'warning' && isOther(finding));
   return warnings.slice(0, MAX_RECORDED).map(({ path, message }) => `${path}: ${message}`);
 }
 

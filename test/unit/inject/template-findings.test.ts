@@ -96,5 +96,7 @@ describe('what else a template has', () => {
     const { text } = injectManifest(pod(app('ports: [{ containerPort: 53, protocol: UDP }]')), settings);
 
     expect(text).to.match(/"warnings":\["spec.containers\[c\].ports\[53\]: UDP port 53 is not captured/);
+    const open = injectManifest(pod(app(PORT), '{ traffic.sidecar.istio.io/includeInboundPorts: "8080" }'), settings).text;
+    expect(open).to.match(/"warnings":\["metadata.annotations\[traffic[^"]*: only ports 8080 are captured/);
   });
 });
