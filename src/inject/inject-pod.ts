@@ -192,7 +192,7 @@ interface PodPlan {
   readonly warnings: readonly string[];
 }
 
-/** Those that are not about annotations, which `clamped` has. */
+/** Those about ports that bypass the agent, and those that are not about annotations: `clamped` has the others. */
 function warningsOf(findings: readonly Finding[], ofCapture: readonly Finding[]): readonly string[] {
   const isOther = (finding: Finding): boolean => finding.code !== 'SP_ANNOTATION' || ofCapture.includes(finding);
   const warnings = findings.filter((finding) => finding.severity === 'warning' && isOther(finding));
