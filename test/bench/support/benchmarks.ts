@@ -35,7 +35,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 };
 
 /** Benchmarks whose ratios are not stored yet: `--compare` fails for them. Storing them takes a quiet machine. */
-export const NOT_STORED: readonly string[] = ['proxy', 'engine', 'streams', 'tcp', 'tls'];
+export const NOT_STORED: readonly string[] = [];
 
 /** The benchmark that a ratio belongs to. */
 export function benchmarkOf(ratio: string): string {
