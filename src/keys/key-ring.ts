@@ -1,6 +1,7 @@
 /*
  * The signing keys that this process uses now. They are read again and again, so that every replica follows a rotation or a restored
- * backup. Keys are made only where none can be missing: neither has this process seen any, nor do signed bundles exist.
+ * backup. Keys are made only where none can be missing: neither has this process seen any, nor do signed bundles exist. Bundles that an
+ * earlier installation left block new keys only until they are deleted.
  */
 import type { Signer } from '../bundle/signer.ts';
 import { type Clock, sleep } from '../clock.ts';
@@ -54,6 +55,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   const listeners = new Set<() => void>();
   let state: KeyState = { kind: 'waiting', message: 'the signing keys are not read yet' };
   let version: string | undefined;
+  let hasHadKeys = false;
 
   const become = (next: KeyState, nextVersion?: string): void => {
     const isSame =
@@ -61,6 +63,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     version = nextVersion;
     if (isSame) return;
     state = next;
+    hasHadKeys ||= next.kind === 'ready';
     if (next.kind === 'ready') logger.info({ kid: next.signer.kid, cluster: next.signer.cluster }, 'signing keys read');
     else
       logger.error(
@@ -69,12 +72,11 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       );
     for (const listener of listeners) listener();
   };
-  const isKnown = (): boolean => state.kind === 'ready' || state.kind === 'missing';
   const refresh = async (signal: AbortSignal): Promise<void> => {
     try {
-      const stored = await readOrCreate(options, isKnown, signal);
+      const stored = await readOrCreate(options, hasHadKeys, signal);
       if (stored === undefined) {
-        if (isKnown() || options.hasBundles() === true) become({ kind: 'missing', message: MISSING });
+        if (hasHadKeys || options.hasBundles() === true) become({ kind: 'missing', message: MISSING });
         return;
       }
       const current = await maintain(options, stored, signal);
@@ -102,10 +104,10 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   };
 }
 
-async function readOrCreate(options: KeyRingOptions, isKnown: () => boolean, signal: AbortSignal): Promise<StoredKeys | undefined> {
+async function readOrCreate(options: KeyRingOptions, hasHadKeys: boolean, signal: AbortSignal): Promise<StoredKeys | undefined> {
   const { store } = options;
   const stored = await store.read(signal);
-  if (stored !== undefined || isKnown() || options.hasBundles() !== false) return stored;
+  if (stored !== undefined || hasHadKeys || options.hasBundles() !== false) return stored;
   const isMade = await store.create(mintKeys(await options.cluster(signal), options.clock.wallMs()), signal);
   if (isMade) options.logger.info({}, 'signing keys made');
   // Also when another replica was faster.

@@ -12,5 +12,7 @@ export async function cleanUp(shell: Shell): Promise<void> {
   await shell.attempt('helm uninstall sallyport -n sallyport-system --wait --timeout 60s');
   await shell.attempt('kubectl delete -k manifests/ --ignore-not-found --timeout=60s');
   await shell.run('kubectl delete -f crds/ --ignore-not-found --timeout=60s');
+  // The garbage collector may be slower than the next installation, which makes no signing keys while signed bundles exist.
+  await shell.run('kubectl delete configmaps -n default -l app.kubernetes.io/managed-by=sallyport --timeout=60s');
   await shell.run('kubectl delete namespace sallyport-system --ignore-not-found --timeout=90s', { timeoutMs: 100_000 });
 }

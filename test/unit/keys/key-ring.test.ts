@@ -76,9 +76,21 @@ describe('key ring', () => {
     expect(changes).to.deep.equal(['ready']);
   });
 
+  it('makes keys when the bundles of an earlier installation are deleted', async () => {
+    hasBundles = true;
+    const one = await refreshed();
+    hasBundles = undefined;
+    await one.refresh(never);
+    expect([one.state().kind, await store.read(never)]).to.deep.equal(['missing', undefined]);
+    hasBundles = false;
+    await one.refresh(never);
+    expect(one.state().kind).to.equal('ready');
+  });
+
   it('makes no keys again when those that it used are gone', async () => {
     const one = await refreshed();
     await rm(path);
+    await one.refresh(never);
     await one.refresh(never);
     expect([one.state().kind, one.signer(), await store.read(never)]).to.deep.equal(['missing', undefined, undefined]);
   });
