@@ -5,15 +5,13 @@ import { startAgent } from '../agent/agent.ts';
 import type { AgentOptions } from '../agent/agent-options.ts';
 import { DEFAULT_LIMITS } from '../agent/context.ts';
 import { type AgentConfig, type AgentTraces, loadAgentConfig } from '../config/agent.ts';
-import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught } from '../telemetry/logger.ts';
+import { exitCodeOf } from './run-process.ts';
 import { serveProfiles } from './serve-profiles.ts';
 
 const STDOUT = 1;
-/** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
-const EX_CONFIG = 78;
 
 async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const config = loadAgentConfig(argv, process.env);
@@ -74,7 +72,6 @@ try {
   await flushLogs();
   process.exit(0);
 } catch (error) {
-  const config = error instanceof RefusedError && error.code === 'SP_CONFIG';
   createLogger({ level: 'error', component: 'agent' }).fatal({ err: error }, 'agent failed');
-  process.exit(config ? EX_CONFIG : 1);
+  process.exit(exitCodeOf(error));
 }

@@ -28,18 +28,15 @@ import { startOpsServer } from '../ops-server/ops-server.ts';
 import { readRegularFile } from '../regular-file.ts';
 import { type AgentReports, createAgentReports } from '../status/agent-reports.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
-import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import type { AdmissionSettings } from '../webhook/admission-messages.ts';
 import { ADMISSION_MEMORY } from '../webhook/admission-thread.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 import { openTraces } from './open-traces.ts';
+import { runProcess } from './run-process.ts';
 import { serveProfiles } from './serve-profiles.ts';
 
-const EXIT_CONFIG = 78;
-/** Time limit of a graceful stop; Kubernetes kills the pod after 30 s. */
-const STOP_LIMIT_MS = 25_000;
 /** API servers may still send reviews for a moment after the pod got SIGTERM. */
 const WEBHOOK_DRAIN_MS = 3_000;
 
@@ -326,19 +323,4 @@ async function readConfigFile(path: string): Promise<string> {
   }
 }
 
-const stopping = new AbortController();
-for (const name of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(name, () => {
-    stopping.abort();
-    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
-  });
-}
-try {
-  await main(stopping.signal);
-} catch (error) {
-  createLogger({ level: 'error', component: 'controller', fd: 2 }).error({ err: error }, 'controller failed');
-  process.exitCode = error instanceof RefusedError && error.code === 'SP_CONFIG' ? EXIT_CONFIG : 1;
-}
-await flushLogs();
-// Everything has stopped; a leaked socket must not keep the process alive.
-process.exit();
+await runProcess(main, { component: 'controller', failure: 'controller failed', stopLimitMs: 25_000 });

@@ -4,18 +4,12 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { createKubeClient } from '../cluster/client.ts';
 import { loadNodeConfig } from '../config/node.ts';
-import { RefusedError } from '../errors.ts';
 import { openNamespaces } from '../node-redirect/network-namespaces.ts';
 import { createNodeRedirect } from '../node-redirect/redirect-pods.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
-import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught } from '../telemetry/logger.ts';
 import { createNodeMetrics } from '../telemetry/node-metrics.ts';
-
-/** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
-const EX_CONFIG = 78;
-/** Time limit of a graceful stop; Kubernetes kills the pod after 30 s. */
-const STOP_LIMIT_MS = 10_000;
+import { runProcess } from './run-process.ts';
 
 async function main(signal: AbortSignal): Promise<void> {
   const { nodeName, netnsDirectory, httpHost, httpPort, logLevel, logFormat, kubeconfig } = loadNodeConfig(process.env);
@@ -46,18 +40,4 @@ async function main(signal: AbortSignal): Promise<void> {
   }
 }
 
-const stopping = new AbortController();
-for (const name of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(name, () => {
-    stopping.abort();
-    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
-  });
-}
-try {
-  await main(stopping.signal);
-} catch (error) {
-  createLogger({ level: 'error', component: 'node', fd: 2 }).error({ err: error }, 'node program failed');
-  process.exitCode = error instanceof RefusedError && error.code === 'SP_CONFIG' ? EX_CONFIG : 1;
-}
-await flushLogs();
-process.exit();
+await runProcess(main, { component: 'node', failure: 'node program failed', stopLimitMs: 10_000 });

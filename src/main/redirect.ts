@@ -2,14 +2,11 @@
  * Entry point of the init container of injected pods, which exits when the inbound connections of the pod are redirected to its agent. Wiring only.
  */
 import { CAPTURE_COMMANDS, WAIT_ENV } from '../api/kube/agent-contract.ts';
-import { RefusedError } from '../errors.ts';
 import { applyRedirect } from '../inject/redirect/apply-redirect.ts';
 import { waitForRedirect } from '../inject/redirect/wait-for-redirect.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger } from '../telemetry/logger.ts';
-
-/** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
-const EX_CONFIG = 78;
+import { exitCodeOf } from './run-process.ts';
 
 const stop = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
@@ -35,5 +32,5 @@ try {
 } catch (error) {
   logger.fatal({ err: error }, 'inbound connections are not redirected');
   await flushLogs();
-  process.exit(error instanceof RefusedError && error.code === 'SP_CONFIG' ? EX_CONFIG : 1);
+  process.exit(exitCodeOf(error));
 }
