@@ -14,7 +14,7 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
 import { type BundleWrites, createBundleWrites } from './bundle-writes.ts';
-import { recordClamps } from './clamp-events.ts';
+import { recordInjectionEvents } from './injection-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
 import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
@@ -94,7 +94,7 @@ export async function runTerm(
     statuses.notifyAll();
   });
   const stopFollowingAgents = followAgents(replica, { touches, recorder: options.recorder });
-  const stopClampEvents = recordClamps(clusterState, options.recorder);
+  const stopInjectionEvents = recordInjectionEvents(clusterState, options.recorder);
   onTerm({ pipeline, statuses, touches, writes, reports });
   try {
     await Promise.all([
@@ -106,7 +106,7 @@ export async function runTerm(
     ]);
   } finally {
     unsubscribe();
-    stopClampEvents();
+    stopInjectionEvents();
     stopFollowingAgents();
     stopFollowingKeys();
     onTerm(undefined);

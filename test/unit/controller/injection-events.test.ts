@@ -3,7 +3,7 @@ import { INJECTION_LABEL } from '../../../src/api/kube/names.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { KubeEvent } from '../../../src/cluster/recorder.ts';
-import { recordClamps } from '../../../src/controller/clamp-events.ts';
+import { recordInjectionEvents } from '../../../src/controller/injection-events.ts';
 import { createClusterState } from '../../../src/state/cluster-state.ts';
 import { pod } from './pods-and-policies.ts';
 
@@ -16,7 +16,7 @@ describe('events about the injection', () => {
   it('are recorded once for each new pod, and for nothing else', () => {
     const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
     const events: KubeEvent[] = [];
-    const stop = recordClamps(clusterState, { record: (event) => void events.push(event) });
+    const stop = recordInjectionEvents(clusterState, { record: (event) => void events.push(event) });
     clusterState.pods.upsert(injected('a', '{"clamped":["x: too much","y: too much"]}'));
     clusterState.pods.upsert({ ...injected('a', '{"clamped":["x: too much"]}'), podIP: '10.0.0.1' });
     clusterState.pods.upsert(injected('w', '{"warnings":["spec: UDP",7]}'));
@@ -35,7 +35,7 @@ describe('events about the injection', () => {
   it('are recorded for a pod that was to have an agent and cannot', () => {
     const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
     const events: KubeEvent[] = [];
-    const stop = recordClamps(clusterState, { record: (event) => void events.push(event) });
+    const stop = recordInjectionEvents(clusterState, { record: (event) => void events.push(event) });
     const enabled = { [INJECTION_LABEL]: 'enabled' };
     clusterState.namespaces.upsert({ name: 'foo', labels: enabled, terminating: false });
     clusterState.namespaces.upsert({ name: 'bare', labels: {}, terminating: false });

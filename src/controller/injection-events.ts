@@ -12,7 +12,10 @@ import type { Recorder } from '../cluster/recorder.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 
 /** Records events for pods that appear from now on. @returns a function that ends this */
-export function recordClamps(clusterState: Pick<ClusterState, 'namespaces' | 'pods'>, recorder: Pick<Recorder, 'record'>): () => void {
+export function recordInjectionEvents(
+  clusterState: Pick<ClusterState, 'namespaces' | 'pods'>,
+  recorder: Pick<Recorder, 'record'>,
+): () => void {
   return clusterState.pods.subscribe(({ before, after: pod }) => {
     if (before !== undefined || pod === undefined) return;
     const missing = missingAgentOf(pod, clusterState.namespaces.get(objectKey('', pod.namespace))?.labels);
