@@ -3,9 +3,7 @@
  * with the JWT task's policies and a cached token, in turns: to the application and to the client. Prints CPU time with its ratio to Envoy, then the resident
  * memory of both while 1,000 streams are open. The proxies share core 1; client and application share core 0.
  */
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -14,22 +12,15 @@ import {
   type Http2Server,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { agentCommand } from '../support/agent-flags.ts';
-import { buildAgent } from './support/agent-build.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
-import { findEnvoy, writeGrpcEnvoyConfig } from './support/envoy.ts';
-import { type Pinned, startPinned } from './support/processes.ts';
+import { writeGrpcEnvoyConfig } from './support/envoy.ts';
+import { onProxyStage, type ProxyStage } from './support/proxy-stage.ts';
 import { reportRatio, TOLERANCE } from './support/ratios.ts';
 import { compareSides, type Side } from './support/side-by-side.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const PROXY_CORE = 1;
-const LOAD_CORE = 0;
 const APPLICATION_PORT = 18_970;
 const AGENT_PORT = 18_971;
 const ENVOY_PORT = 18_973;
@@ -121,59 +112,25 @@ async function memoryOf({ process, port }: Side): Promise<number> {
   return memory;
 }
 
-async function main(directory: string, running: Pinned[]): Promise<void> {
-  spawnSync('taskset', ['-acp', String(LOAD_CORE), String(process.pid)]);
-  const binary = await findEnvoy();
-  if (binary === undefined) throw new Error('this benchmark needs Envoy (pip)');
-  const entry = join(directory, 'agent.mjs');
-  await buildAgent(ROOT, entry);
-  writeDemoBundle(join(directory, 'bundle'));
-  const flags = ['--ports', `${AGENT_PORT}:${APPLICATION_PORT}`, '--app-protocols', `${APPLICATION_PORT}:http2`];
-  const rest = ['--admin-port', String(AGENT_PORT + 1), '--bundle-dir', join(directory, 'bundle')];
-  const agent = await startPinned([...agentCommand(ROOT), entry, ...flags, ...rest], { core: PROXY_CORE });
-  running.push(agent);
-  const ports = { listenPort: ENVOY_PORT, adminPort: ENVOY_PORT + 1, upstreamPort: APPLICATION_PORT };
-  const demo = { ...ports, jwks: JWKS, issuer: ISSUER, jwtCache: true, subject: ISSUER };
-  const envoy = await startPinned(writeGrpcEnvoyConfig(binary, directory, demo), { core: PROXY_CORE });
-  running.push(envoy);
-  const sides: readonly [Side, Side] = [
-    { name: 'agent', process: agent, port: AGENT_PORT },
-    { name: 'Envoy', process: envoy, port: ENVOY_PORT },
-  ];
-  for (const { port } of sides) await untilServing(port);
+async function run(stage: ProxyStage): Promise<void> {
+  writeDemoBundle(stage.bundle);
+  const agent = await stage.startAgent(AGENT_PORT, '--app-protocols', `${APPLICATION_PORT}:http2`);
+  const demo = { ...stage.envoyPorts(ENVOY_PORT), jwks: JWKS, issuer: ISSUER, jwtCache: true, subject: ISSUER };
+  const command = writeGrpcEnvoyConfig(stage.envoy, stage.directory, demo);
+  const sides = [agent, await stage.start({ name: 'Envoy', port: ENVOY_PORT, command })] as const;
   const [ours, theirs] = [await memoryOf(sides[0]), await memoryOf(sides[1])];
   process.stdout.write(
     `${values.streams} open streams: RSS MiB agent ${ours.toFixed(1)}, Envoy ${theirs.toFixed(1)}, ratio ${(ours / theirs).toFixed(2)}\n`,
   );
   reportRatio(['streams', 'open', 'RSS to Envoy'], ours / theirs, TOLERANCE.memory);
   const pairs = Number(values.pairs);
-  for (const [name, path] of [
-    ['to the application', '/up'],
-    ['to the client', '/down'],
-  ] as const)
-    await compareSides(sides, { parts: ['streams', name], unit: 'MB', pairs, run: (port) => call(port, path) });
+  await compareSides(sides, { parts: ['streams', 'to the application'], unit: 'MB', pairs, run: (port) => call(port, '/up') });
+  await compareSides(sides, { parts: ['streams', 'to the client'], unit: 'MB', pairs, run: (port) => call(port, '/down') });
 }
 
-async function untilServing(port: number): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  for (;;) {
-    try {
-      await call(port, '/up');
-      return;
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-const directory = mkdtempSync(join(tmpdir(), 'sallyport-streams-'));
 const application = startApplication();
-const running: Pinned[] = [];
 try {
-  await main(directory, running);
+  await onProxyStage({ name: 'streams', application: APPLICATION_PORT, isServing: (port) => call(port, '/up'), run });
 } finally {
-  for (const one of running) await one.stop();
   application.close();
-  rmSync(directory, { recursive: true });
 }
