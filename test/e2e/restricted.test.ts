@@ -8,12 +8,12 @@ import { expect } from 'chai';
 import { refusedRequests } from '../cluster/audit.ts';
 import type { TestNode } from '../cluster/node.ts';
 import { cleanUp } from './support/clean-up.ts';
-import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
 import { httpbinManifest, issuerManifest, requestAuthentication, requireGroup, requireJwt, sleepManifest } from './support/manifests.ts';
 import { type Figure, printReport } from './support/report.ts';
 import { sharedNode } from './support/shared-node.ts';
 import type { Shell } from './support/shell.ts';
+import { stopAtFailure } from './support/steps.ts';
 import { createTask, type Task } from './support/task.ts';
 import { type TaskTokens, taskTokens } from './support/tokens.ts';
 
@@ -28,7 +28,6 @@ const restricted = (manifest: string): string =>
   manifest.replace(/\n {10}securityContext: .*/, '').replace(/(\n {10}imagePullPolicy: Never)/g, `$1\n          ${SECURITY}`);
 
 describe(TITLE, () => {
-  let failed = false;
   let node: TestNode;
   let shell: Shell;
   let tokens: TaskTokens;
@@ -55,15 +54,7 @@ describe(TITLE, () => {
     await cleanUp(shell);
   });
 
-  beforeEach(function () {
-    if (failed) this.skip();
-  });
-
-  afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    failed = true;
-    await diagnose(shell, this.currentTest.title);
-  });
+  stopAtFailure(() => shell);
 
   after(async function () {
     this.timeout(180_000);

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { cleanUp } from './support/clean-up.ts';
-import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
 import {
   httpbinManifest,
@@ -22,6 +21,7 @@ import {
 import { printReport } from './support/report.ts';
 import { sharedNode } from './support/shared-node.ts';
 import type { Shell } from './support/shell.ts';
+import { stopAtFailure } from './support/steps.ts';
 import type { Task } from './support/task.ts';
 import { createTask } from './support/task.ts';
 import type { TaskTokens } from './support/tokens.ts';
@@ -30,7 +30,6 @@ import { taskTokens } from './support/tokens.ts';
 const controller = 'deployment -n sallyport-system -l app.kubernetes.io/name=sallyport';
 
 describe('the JWT task, installed by kubectl, agents by sallyport inject', () => {
-  let failed = false;
   let shell: Shell;
   let tokens: TaskTokens;
   let task: Task;
@@ -48,15 +47,7 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     await cleanUp(shell);
   });
 
-  beforeEach(function () {
-    if (failed) this.skip();
-  });
-
-  afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    failed = true;
-    await diagnose(shell, this.currentTest.title);
-  });
+  stopAtFailure(() => shell);
 
   after(async function () {
     this.timeout(180_000);

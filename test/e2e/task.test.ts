@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { refusedRequests } from '../cluster/audit.ts';
 import { cleanUp } from './support/clean-up.ts';
-import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
 import { taskImages } from './support/images.ts';
 import {
@@ -25,6 +24,7 @@ import type { Figure } from './support/report.ts';
 import { lapFigure, printReport, unavailableFigure } from './support/report.ts';
 import { sharedNode } from './support/shared-node.ts';
 import type { Shell } from './support/shell.ts';
+import { stopAtFailure } from './support/steps.ts';
 import type { Lap } from './support/stopwatch.ts';
 import { startStopwatch } from './support/stopwatch.ts';
 import type { Task } from './support/task.ts';
@@ -35,7 +35,6 @@ import { taskTokens } from './support/tokens.ts';
 const controller = 'deployment -n sallyport-system -l app.kubernetes.io/name=sallyport';
 
 describe('the JWT task, installed by Helm, agents by the webhook', () => {
-  let failed = false;
   let shell: Shell;
   let tokens: TaskTokens;
   let task: Task;
@@ -70,15 +69,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     if (auditLog !== undefined) refusedBefore = (await refusedToController(auditLog)).length;
   });
 
-  beforeEach(function () {
-    if (failed) this.skip();
-  });
-
-  afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    failed = true;
-    await diagnose(shell, this.currentTest.title);
-  });
+  stopAtFailure(() => shell);
 
   after(async function () {
     this.timeout(180_000);

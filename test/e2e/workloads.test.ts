@@ -9,12 +9,12 @@ import { parseAllDocuments } from 'yaml';
 import { formatTable } from '../../src/cli/output/table.ts';
 import { issue } from '../support/certificates.ts';
 import { cleanUp } from './support/clean-up.ts';
-import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
 import { taskImages } from './support/images.ts';
 import { printed } from './support/printed.ts';
 import { sharedNode } from './support/shared-node.ts';
 import type { Shell } from './support/shell.ts';
+import { stopAtFailure } from './support/steps.ts';
 
 type Fields = Record<string, unknown>;
 type Protocol = 'http' | 'https' | 'grpc' | 'tcp' | 'greets' | 'udp';
@@ -119,7 +119,6 @@ function readWorkloads(tls: Fields): readonly Workload[] {
 }
 
 describe('workloads as people write them', () => {
-  let failed = false;
   let shell: Shell;
   let workloads: readonly Workload[] = [];
   const addresses = new Map<string, string>();
@@ -145,15 +144,7 @@ metadata: { name: client, namespace: keys }
 spec: { terminationGracePeriodSeconds: 1, containers: [{ name: client, image: "${taskImages.standIn}", imagePullPolicy: Never }] }`);
   });
 
-  beforeEach(function () {
-    if (failed) this.skip();
-  });
-
-  afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    failed = true;
-    await diagnose(shell, this.currentTest.title);
-  });
+  stopAtFailure(() => shell);
 
   after(async function () {
     this.timeout(180_000);

@@ -2,64 +2,29 @@
  * Profiles of agent and controller as they are built and run: `go tool pprof` reads them, they name functions of the process, and the
  * port is there for the loopback address and for as long as the process only.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { buildAll } from '../../scripts/build.ts';
 import { freePorts } from '../cluster/wait.ts';
-import { agentCommand } from '../support/agent-flags.ts';
 import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
-import { startTracedApplication, TRACED, type TracedApplication, tracedBundle } from '../support/traced-workload.ts';
-import { mountVolume } from '../unit/agent/bundles.ts';
+import { TracedStage } from '../support/traced-stage.ts';
 
 const run = promisify(execFile);
 
 describe('profiles of the built processes', function () {
   this.timeout(300_000);
-  let directory: string;
-  let app: TracedApplication;
+  let at: TracedStage;
   let ports: readonly number[];
-  let agent: ChildProcess | undefined;
   let controller: ControllerProcess | undefined;
-  let lines: Record<string, unknown>[];
 
-  const startAgent = async (env: Readonly<Record<string, string>>): Promise<void> => {
-    const [program = '', ...args] = agentCommand();
-    const started = spawn(program, [...args, join(directory, 'dist/agent.mjs')], {
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        POD_IP: '127.0.0.1',
-        POD_NAMESPACE: TRACED.namespace,
-        SALLYPORT_WORKLOAD: TRACED.name,
-        SALLYPORT_PORTS: `${ports[0]}:${app.port}`,
-        SALLYPORT_ADMIN_PORT: String(ports[1]),
-        SALLYPORT_BUNDLE_DIR: join(directory, 'bundle'),
-        SALLYPORT_DRAIN_SECONDS: '1',
-        SALLYPORT_ACCESS_LOG: 'off',
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    agent = started;
-    createInterface({ input: started.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
-    await until(() => lines.some(({ message }) => message === 'agent listens'), 'the agent');
-  };
   const startWithProfiles = async (): Promise<void> => {
-    await startAgent({ SALLYPORT_PROFILING_PORT: String(ports[2]) });
-    await until(() => lines.some(({ message }) => message === 'profiles are served on the loopback address'), 'the port for profiles');
-  };
-  const stopAgent = async (): Promise<void> => {
-    if (agent === undefined || agent.exitCode !== null) return;
-    const exit = once(agent, 'exit');
-    agent.kill('SIGTERM');
-    expect(await exit).to.deep.equal([0, null]);
+    await at.startAgent(ports, { SALLYPORT_PROFILING_PORT: String(ports[2]) });
+    await until(() => at.lines.some(({ message }) => message === 'profiles are served on the loopback address'), 'the port for profiles');
   };
   /** @returns an error code when there is no connection */
   const ask = (path: string, host = '127.0.0.1'): Promise<{ readonly status: number; readonly body: Buffer } | string> =>
@@ -80,9 +45,9 @@ describe('profiles of the built processes', function () {
   };
   /** What `go tool pprof -top` prints. */
   const top = async (encoded: Buffer): Promise<string> => {
-    const file = join(directory, 'profile.pb.gz');
+    const file = join(at.directory, 'profile.pb.gz');
     await writeFile(file, encoded);
-    const env = { ...process.env, PPROF_TMPDIR: directory };
+    const env = { ...process.env, PPROF_TMPDIR: at.directory };
     return (await run('go', ['tool', 'pprof', '-top', '-nodecount=200', file], { env })).stdout;
   };
   /** Sends requests through the agent until the promise is settled. */
@@ -97,22 +62,14 @@ describe('profiles of the built processes', function () {
   };
 
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'sallyport-profiles-'));
-    await buildAll(join(directory, 'dist'));
-    await mkdir(join(directory, 'bundle'));
-    await mountVolume(join(directory, 'bundle'), tracedBundle());
-    app = await startTracedApplication();
+    at = await TracedStage.build();
   });
-  after(async () => {
-    app?.stop();
-    if (directory !== undefined) await rm(directory, { recursive: true });
-  });
+  after(() => at?.close());
   beforeEach(async () => {
-    lines = [];
     ports = await freePorts(3);
   });
   afterEach(async () => {
-    await stopAgent();
+    await at.stopAgent();
     await controller?.stop();
     controller = undefined;
   });
@@ -137,19 +94,19 @@ describe('profiles of the built processes', function () {
   it('are taken one at a time, reached from the loopback address only, and end with the agent', async () => {
     await startWithProfiles();
     const first = ask('/debug/pprof/heap?seconds=60');
-    await until(() => lines.some(({ message }) => message === 'profile begins'), 'the profile to begin');
+    await until(() => at.lines.some(({ message }) => message === 'profile begins'), 'the profile to begin');
     expect(await ask('/debug/pprof/profile')).to.include({ status: 409 });
     const addresses = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address));
     for (const address of ['127.0.0.2', ...addresses])
       if (address !== '127.0.0.1' && !address.startsWith('fe80'))
         expect(await ask('/debug/pprof/', address), address).to.equal('ECONNREFUSED');
-    await stopAgent();
+    await at.stopAgent();
     expect(await first).to.equal('ECONNRESET');
     expect(await ask('/debug/pprof/')).to.equal('ECONNREFUSED');
   });
 
   it('name functions of the controller, also while it cannot reach its cluster', async () => {
-    const kubeconfig = join(directory, 'kubeconfig');
+    const kubeconfig = join(at.directory, 'kubeconfig');
     const [port] = await freePorts(1);
     await writeFile(
       kubeconfig,
@@ -164,7 +121,7 @@ describe('profiles of the built processes', function () {
       kubeconfig,
       name: 'one',
       namespace: 'sallyport-system',
-      entry: join(directory, 'dist/controller.mjs'),
+      entry: join(at.directory, 'dist/controller.mjs'),
       env: { SALLYPORT_PROFILING_PORT: String(ports[2]) },
     });
     const reading = profile('/debug/pprof/profile?seconds=1');
@@ -176,16 +133,16 @@ describe('profiles of the built processes', function () {
   });
 
   it('are no reason not to serve: the agent starts when the port is in use', async () => {
-    await startAgent({ SALLYPORT_PROFILING_PORT: String(app.port) });
-    await until(() => lines.some(({ message }) => message === 'profiles cannot be served'), 'the line in the log');
+    await at.startAgent(ports, { SALLYPORT_PROFILING_PORT: String(at.app.port) });
+    await until(() => at.lines.some(({ message }) => message === 'profiles cannot be served'), 'the line in the log');
     expect((await fetch(`http://127.0.0.1:${ports[0]}/cart`)).status).to.equal(200);
   });
 
   it('are not loaded without a port: the agent starts and serves when their file is not there', async () => {
-    const file = join(directory, 'dist/profiling.mjs');
+    const file = join(at.directory, 'dist/profiling.mjs');
     expect((await stat(file)).size).to.be.below(48 * 1024);
     await rm(file);
-    await startAgent({});
+    await at.startAgent(ports, {});
     expect((await fetch(`http://127.0.0.1:${ports[0]}/cart`)).status).to.equal(200);
   });
 });

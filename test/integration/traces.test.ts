@@ -2,41 +2,28 @@
  * The agent as it is built, with traces, and the OTLP receiver of the OpenTelemetry Collector: what the receiver understands, retries after
  * it refused, a flush when the agent stops, and nothing loaded without a collector.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { expect } from 'chai';
-import { buildAll } from '../../scripts/build.ts';
 import { buildModule } from '../cluster/build.ts';
 import { freePorts } from '../cluster/wait.ts';
 import { agentCommand } from '../support/agent-flags.ts';
 import { until } from '../support/fake-clock.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
-import {
-  attributesIn,
-  type ExportedSpan,
-  startTracedApplication,
-  TRACED,
-  type TracedApplication,
-  tracedBundle,
-} from '../support/traced-workload.ts';
-import { mountVolume } from '../unit/agent/bundles.ts';
+import { TracedStage } from '../support/traced-stage.ts';
+import { attributesIn, type ExportedSpan } from '../support/traced-workload.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
 
 describe('traces of the built agent', function () {
   this.timeout(180_000);
-  let directory: string;
+  let at: TracedStage;
   let receiverPath: string;
-  let app: TracedApplication;
   let receiver: OtlpReceiver | undefined;
   let endpoint: string;
-  let agent: ChildProcess | undefined;
-  let lines: Record<string, unknown>[];
   let port: number;
   let adminPort: number;
 
@@ -45,33 +32,7 @@ describe('traces of the built agent', function () {
   };
   const startAgent = async (env: Readonly<Record<string, string>>): Promise<void> => {
     [port = 0, adminPort = 0] = await freePorts(2);
-    const [program = '', ...args] = agentCommand();
-    const started = spawn(program, [...args, join(directory, 'dist/agent.mjs')], {
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        POD_IP: '127.0.0.1',
-        POD_NAME: 'web-1',
-        POD_NAMESPACE: TRACED.namespace,
-        SALLYPORT_WORKLOAD: TRACED.name,
-        SALLYPORT_WORKLOAD_KIND: TRACED.kind,
-        SALLYPORT_PORTS: `${port}:${app.port}`,
-        SALLYPORT_ADMIN_PORT: String(adminPort),
-        SALLYPORT_BUNDLE_DIR: join(directory, 'bundle'),
-        SALLYPORT_DRAIN_SECONDS: '1',
-        SALLYPORT_ACCESS_LOG: 'off',
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    agent = started;
-    createInterface({ input: started.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
-    await until(() => lines.some(({ message }) => message === 'agent listens'), 'the agent');
-  };
-  const stopAgent = async (): Promise<void> => {
-    if (agent === undefined || agent.exitCode !== null) return;
-    const exit = once(agent, 'exit');
-    agent.kill('SIGTERM');
-    expect(await exit).to.deep.equal([0, null]);
+    await at.startAgent([port, adminPort], env);
   };
   const ask = async (path: string, headers: Readonly<Record<string, string>> = {}): Promise<number> =>
     (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close', ...headers } })).status;
@@ -83,23 +44,13 @@ describe('traces of the built agent', function () {
 
   before(async () => {
     receiverPath = await buildModule('otlp-receiver', new URL('../otlp/', import.meta.url));
-    directory = await mkdtemp(join(tmpdir(), 'sallyport-traces-'));
-    await buildAll(join(directory, 'dist'));
-    await mkdir(join(directory, 'bundle'));
-    await mountVolume(join(directory, 'bundle'), tracedBundle());
-    app = await startTracedApplication();
+    at = await TracedStage.build();
     const [receiverPort] = await freePorts(1);
     endpoint = `http://127.0.0.1:${receiverPort}`;
   });
-  after(async () => {
-    app?.stop();
-    if (directory !== undefined) await rm(directory, { recursive: true });
-  });
-  beforeEach(() => {
-    lines = [];
-  });
+  after(() => at?.close());
   afterEach(async () => {
-    await stopAgent();
+    await at.stopAgent();
     await receiver?.stop();
     receiver = undefined;
   });
@@ -110,17 +61,17 @@ describe('traces of the built agent', function () {
     expect(await ask('/cart?secret=1', { traceparent: `00-${TRACE}-${SPAN}-01`, tracestate: 'vendor=1' })).to.equal(200);
     expect(await ask('/no')).to.equal(403);
     expect(await ask('/fail')).to.equal(500);
-    await stopAgent();
+    await at.stopAgent();
     await until(() => spans().length === 3, 'the spans');
 
     const [allowed, denied, failed] = spans();
     expect(allowed).to.include({ traceId: TRACE, parentSpanId: SPAN, traceState: 'vendor=1', name: 'GET', kind: 2 });
-    expect(app.seen[0]?.headers['traceparent']).to.equal(`00-${TRACE}-${allowed?.spanId}-01`);
+    expect(at.app.seen[0]?.headers['traceparent']).to.equal(`00-${TRACE}-${allowed?.spanId}-01`);
     expect(attributesIn(allowed?.attributes ?? [])).to.include({
       'http.request.method': 'GET',
       'url.path': '/cart',
       'http.response.status_code': '200',
-      'server.port': String(app.port),
+      'server.port': String(at.app.port),
       'sallyport.decision': 'allow',
     });
     expect(attributesIn(denied?.attributes ?? [])).to.include({
@@ -144,18 +95,18 @@ describe('traces of the built agent', function () {
   it('arrive after the receiver was full, and after it was away, in the background', async () => {
     await startAgent({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
     expect(await ask('/one')).to.equal(200);
-    await until(() => lines.some(({ message }) => message === 'spans cannot be exported'), 'the line in the log');
+    await until(() => at.lines.some(({ message }) => message === 'spans cannot be exported'), 'the line in the log');
     expect(await metric('exported')).to.equal('0');
     await startReceiver(1);
     await until(() => spans().length === 1, 'the span');
     await until(async () => (await metric('exported')) === '1', 'the metric');
     expect(await metric('dropped')).to.equal('0');
-    expect(lines.filter(({ message }) => message === 'spans are exported again')).to.have.length(1);
+    expect(at.lines.filter(({ message }) => message === 'spans are exported again')).to.have.length(1);
   });
 
   it('refuse an endpoint that is no URL, by its name', async () => {
     const [program = '', ...args] = agentCommand();
-    const refused = spawn(program, [...args, join(directory, 'dist/agent.mjs'), '--otlp-endpoint', 'collector:4318'], {
+    const refused = spawn(program, [...args, join(at.directory, 'dist/agent.mjs'), '--otlp-endpoint', 'collector:4318'], {
       env: { PATH: process.env['PATH'] ?? '' },
     });
     let text = '';
@@ -165,11 +116,11 @@ describe('traces of the built agent', function () {
   });
 
   it('are not loaded without a collector: the agent starts and serves when their file is not there', async () => {
-    const file = join(directory, 'dist/agent-traces.mjs');
+    const file = join(at.directory, 'dist/agent-traces.mjs');
     expect((await stat(file)).size).to.be.below(24 * 1024);
     await rm(file);
     await startAgent({});
     expect(await ask('/two', { traceparent: `00-${TRACE}-${SPAN}-01` })).to.equal(200);
-    expect(app.seen.at(-1)?.headers['traceparent']).to.equal(`00-${TRACE}-${SPAN}-01`);
+    expect(at.app.seen.at(-1)?.headers['traceparent']).to.equal(`00-${TRACE}-${SPAN}-01`);
   });
 });
