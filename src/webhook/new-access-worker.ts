@@ -12,9 +12,8 @@ import type { NewAccessAnswer, NewAccessJob } from './new-access.ts';
 
 const PROTOCOLS = ['http', 'tcp'] as const;
 
-parentPort?.once('message', (job: NewAccessJob) => {
+parentPort?.on('message', (job: NewAccessJob) => {
   for (const pod of job.pods) parentPort?.postMessage(answerFor(pod, job));
-  parentPort?.close();
 });
 
 function answerFor({ workload, namespace, before, after }: EditedPod, { mesh }: NewAccessJob): NewAccessAnswer {

@@ -1,6 +1,6 @@
 /*
- * Warns what an edit of a policy lets in that was refused before. A worker that is started for the review searches; admission waits for it
- * only a moment, and what is not found by then is said not to be decided.
+ * Warns what an edit of a policy lets in that was refused before. A worker searches; admission waits for it only a moment, and what is not
+ * found by then is said not to be decided. The worker stays for the next review for a while, because its start takes most of that moment.
  */
 import { on } from 'node:events';
 import type { ResourceLimits, Worker } from 'node:worker_threads';
@@ -25,6 +25,8 @@ export interface NewAccessOptions {
   /** Starts `new-access-worker.ts`, with {@link NEW_ACCESS_MEMORY}. */
   readonly startWorker: () => Worker;
   readonly limitMs: number;
+  /** Time without a review after which the worker ends, in milliseconds; absent: 30 seconds. */
+  readonly idleMs?: number;
 }
 
 /** The longest time that a review waits, start of the worker included. */
@@ -35,36 +37,74 @@ export const NEW_ACCESS_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 64 };
 const MAX_WARNINGS = 3;
 
 /** Creates the function that gives the warnings of one review. Only one worker runs at a time, so that a flood of reviews takes no more. */
-export function createNewAccessWarnings({ startWorker, limitMs }: NewAccessOptions): (job: NewAccessJob) => Promise<readonly string[]> {
+export function createNewAccessWarnings(options: NewAccessOptions): (job: NewAccessJob) => Promise<readonly string[]> {
+  const search = new Search(options);
   let isBusy = false;
   return async (job) => {
     if (job.pods.length === 0) return [];
     if (isBusy) return [undecided(job.pods.length, 'another edit is being analysed')];
     isBusy = true;
     try {
-      return warningsOf(job, await answersOf(startWorker, job, limitMs), limitMs);
+      return warningsOf(job, await search.answersOf(job), options.limitMs);
     } finally {
       isBusy = false;
     }
   };
 }
 
-/** The answers within the time. A worker that fails, or cannot be started, gives none: a review must not fail because of a warning. */
-async function answersOf(startWorker: () => Worker, job: NewAccessJob, limitMs: number): Promise<readonly NewAccessAnswer[]> {
-  const answers: NewAccessAnswer[] = [];
-  let worker: Worker | undefined;
-  try {
-    worker = startWorker();
-    // One that fails while it is being ended has no other listener, and would end the controller.
-    worker.on('error', () => undefined);
-    const messages = on(worker, 'message', { signal: AbortSignal.timeout(limitMs), close: ['exit'] });
-    worker.postMessage(job);
-    for await (const [answer] of messages) answers.push(answer as NewAccessAnswer);
-  } catch {
-    // The time is over, or the worker failed: what is missing is reported as not decided.
+/** The worker, which does one job at a time. */
+class Search {
+  readonly #options: NewAccessOptions;
+  #idle: Worker | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: NewAccessOptions) {
+    this.#options = options;
   }
-  await worker?.terminate();
-  return answers;
+
+  /** The answers within the time. A worker that fails, or cannot be started, gives none: a review must not fail because of a warning. */
+  async answersOf(job: NewAccessJob): Promise<readonly NewAccessAnswer[]> {
+    const answers: NewAccessAnswer[] = [];
+    let worker: Worker | undefined;
+    try {
+      worker = this.#take();
+      const messages = on(worker, 'message', { signal: AbortSignal.timeout(this.#options.limitMs), close: ['exit'] });
+      worker.postMessage(job);
+      for await (const [answer] of messages) {
+        answers.push(answer as NewAccessAnswer);
+        if (answers.length === job.pods.length) break;
+      }
+    } catch {
+      // The time is over, or the worker failed: what is missing is reported as not decided.
+    }
+    if (worker !== undefined && answers.length === job.pods.length) this.#keep(worker);
+    else await worker?.terminate();
+    return answers;
+  }
+
+  #take(): Worker {
+    clearTimeout(this.#idleTimer);
+    const idle = this.#idle;
+    this.#idle = undefined;
+    if (idle !== undefined) return idle;
+    const worker = this.#options.startWorker();
+    // One that fails between reviews, or while it is being ended, has no other listener, and would end the controller.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (this.#idle === worker) this.#idle = undefined;
+    });
+    // It must not keep a process alive that stops.
+    worker.unref();
+    return worker;
+  }
+
+  #keep(worker: Worker): void {
+    this.#idle = worker;
+    this.#idleTimer = setTimeout(() => {
+      this.#idle = undefined;
+      void worker.terminate();
+    }, this.#options.idleMs ?? 30_000).unref();
+  }
 }
 
 function warningsOf({ pods, isCut }: NewAccessJob, answers: readonly NewAccessAnswer[], limitMs: number): readonly string[] {

@@ -66,6 +66,36 @@ describe('warnings of the webhook about new access', () => {
     expect(await ask(edited)).to.deep.equal(first);
   });
 
+  it('keeps the worker for the next edit, and starts another one when it ended in between', async () => {
+    const started: Worker[] = [];
+    const startWorker = (): Worker => {
+      const worker = new Worker(new URL('../../../src/webhook/new-access-worker.ts', import.meta.url));
+      started.push(worker);
+      return worker;
+    };
+    const ask = createNewAccessWarnings({ startWorker, limitMs: LONG_MS });
+    const edited = job(pod('web', [policy([on('/a')])], [policy([on('/b')])]));
+    const first = await ask(edited);
+
+    expect(await ask(edited)).to.deep.equal(first);
+    expect(started).to.have.lengthOf(1);
+    await started[0]?.terminate();
+    expect(await ask(edited)).to.deep.equal(first);
+    expect(started).to.have.lengthOf(2);
+  });
+
+  it('ends a worker that had nothing to do for a while', async () => {
+    const ended = Promise.withResolvers<unknown>();
+    const startWorker = (): Worker => {
+      const worker = new Worker(new URL('../../../src/webhook/new-access-worker.ts', import.meta.url));
+      worker.once('exit', ended.resolve);
+      return worker;
+    };
+    await createNewAccessWarnings({ startWorker, limitMs: LONG_MS, idleMs: 1 })(job(pod('web', [], [policy([on('/a')])])));
+
+    await ended.promise;
+  });
+
   it('admits an edit when the worker fails', async () => {
     const startWorker = (): Worker => new Worker('throw new Error("broken")', { eval: true });
     const found = await createNewAccessWarnings({ startWorker, limitMs: LONG_MS })(job(pod('web', [], [policy([on('/a')])])));
@@ -98,6 +128,9 @@ describe('warnings of the webhook about new access', () => {
 
   it('is not harmed by a worker that fails while it is being ended', async () => {
     class FailsAtTheEnd extends EventEmitter {
+      unref(): void {
+        // Nothing keeps the process alive.
+      }
       postMessage(): void {
         // It never answers.
       }
@@ -116,6 +149,9 @@ describe('warnings of the webhook about new access', () => {
     const ending = Promise.withResolvers<undefined>();
     const ended = Promise.withResolvers<number>();
     class EndsLate extends EventEmitter {
+      unref(): void {
+        // Nothing keeps the process alive.
+      }
       postMessage(): void {
         // It never answers.
       }
