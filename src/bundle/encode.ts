@@ -8,7 +8,8 @@ import { valuesOf } from '../policy/model/program-size.ts';
 import { type Bundle, type EncodedBundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
 import { canonicalChunks, canonicalJson, keepCanonicalJson } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
-import { gzipDeterministic, PLAIN_LIMIT_BYTES, type StoredForm, toStoredForm } from './slots.ts';
+import { gzipApart, gzipDeterministic, PART_LIMIT_BYTES, PLAIN_LIMIT_BYTES, type StoredForm, toStoredForm } from './slots.ts';
+import { MAX_PARTS } from './statement.ts';
 
 /** Largest size of the values of a ConfigMap in bytes: the API server's limit of 1 MiB, reduced for metadata. */
 export const CONFIG_MAP_LIMIT_BYTES: number = 1024 * 1024 - 16 * 1024;
@@ -72,13 +73,21 @@ export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): s
 
 /** Compressing takes long, and a bundle that is checked is published next. */
 const storedForms = new WeakMap<EncodedBundle, StoredForm>();
+const compressions = new WeakMap<EncodedBundle, Buffer>();
+
+/** Compresses a large bundle in another thread, so that {@link storedFormOf} does not; nothing for a small one. */
+export async function compressApart(encoded: EncodedBundle): Promise<void> {
+  const plainBytes = Buffer.byteLength(encoded.json);
+  if (plainBytes < PLAIN_LIMIT_BYTES || plainBytes > MAX_BUNDLE_BYTES || storedForms.has(encoded)) return;
+  compressions.set(encoded, await gzipApart(encoded.json));
+}
 
 /** The form in which slots hold the bundle. @throws RefusedError SP_TOO_LARGE */
 export function storedFormOf(encoded: EncodedBundle): StoredForm {
   const known = storedForms.get(encoded);
   if (known !== undefined) return known;
   try {
-    const stored = toStoredForm(encoded.json);
+    const stored = toStoredForm(encoded.json, MAX_PARTS, PART_LIMIT_BYTES, compressions.get(encoded));
     storedForms.set(encoded, stored);
     return stored;
   } catch (error) {

@@ -2,7 +2,8 @@
  * How a bundle is stored: its bytes, compressed when large, cut into parts of at most one ConfigMap, and slots, each with a statement,
  * the lists of keys and one part. Parts are found by their digest, so that it does not matter which slot holds which.
  */
-import { gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gzip, gzipSync } from 'node:zlib';
 import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
 import { doSteps, doStepsApart, type Steps, type Turns } from '../steps.ts';
@@ -15,6 +16,7 @@ import { MAX_PARTS, type PartRef, type Statement } from './statement.ts';
 export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
 /** Most bytes of one part: the API server's limit of 1 MiB for a ConfigMap, reduced for metadata, statement and lists of keys. */
 export const PART_LIMIT_BYTES: number = 1024 * 1024 - 32 * 1024;
+const GZIP_LEVEL = 9;
 
 /** Names of the files of one slot, which are also the data keys of its ConfigMap. */
 export const SLOT_FILES: readonly string[] = [SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY];
@@ -47,15 +49,16 @@ export interface StoredForm extends Pick<Statement, 'digest' | 'size' | 'encodin
  * The stored form of `json`; equal JSON gives equal bytes.
  *
  * @param partLimit most bytes of one part
+ * @param known what {@link gzipApart} made of `json`; absent: it is compressed here if necessary
  * @throws RefusedError SP_TOO_LARGE when it does not fit into `maxParts` parts, or agents would refuse it
  */
-export function toStoredForm(json: string, maxParts: number = MAX_PARTS, partLimit: number = PART_LIMIT_BYTES): StoredForm {
+export function toStoredForm(json: string, maxParts: number = MAX_PARTS, partLimit: number = PART_LIMIT_BYTES, known?: Buffer): StoredForm {
   const plain = Buffer.from(json);
   if (plain.length > MAX_BUNDLE_BYTES) throw tooLarge(plain.length, `an agent reads at most ${MAX_BUNDLE_BYTES}`);
   const digest = digestOf(plain);
   if (plain.length < PLAIN_LIMIT_BYTES)
     return { digest, size: plain.length, encoding: 'identity', parts: [{ digest, size: plain.length }], contents: [plain] };
-  const compressed = gzipDeterministic(plain);
+  const compressed = known ?? gzipDeterministic(plain);
   const limit = maxParts * partLimit;
   if (compressed.length > limit) throw tooLarge(plain.length, `${compressed.length} when compressed; at most ${limit} are published`);
   const contents: Buffer[] = [];
@@ -126,7 +129,17 @@ function refuseCompressed(error: unknown): never {
 
 /** `plain` as gzip, without time or operating system: equal input gives equal bytes in every process. */
 export function gzipDeterministic(plain: Buffer | string): Buffer {
-  const compressed = gzipSync(plain, { level: 9 });
+  return withoutSystem(gzipSync(plain, { level: GZIP_LEVEL }));
+}
+
+const compress = promisify(gzip);
+
+/** The same bytes, from another thread. */
+export async function gzipApart(plain: Buffer | string): Promise<Buffer> {
+  return withoutSystem(await compress(plain, { level: GZIP_LEVEL }));
+}
+
+function withoutSystem(compressed: Buffer): Buffer {
   // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
   compressed[9] = 255;
   return compressed;

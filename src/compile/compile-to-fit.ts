@@ -5,7 +5,7 @@
 import { denyAllVersion, denyingVersion, isDenyingVersion } from '../api/istio/denying-version.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
-import { encodeBundle, encodeLegacyBundle, toConfigMapData, whyUnacceptable } from '../bundle/encode.ts';
+import { compressApart, encodeBundle, encodeLegacyBundle, toConfigMapData, whyUnacceptable } from '../bundle/encode.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
 import { type CompileInput, type CompileResult, compileWorkload } from './compile-workload.ts';
@@ -17,7 +17,19 @@ export interface FittedBundle extends CompileResult {
 
 /** Compiles the bundle of one workload; with replacements for the policies of its namespace if it would not fit with them. */
 export function compileToFit(input: CompileInput): FittedBundle {
+  return fitted(input, encoded(compileWorkload(input)));
+}
+
+/** The same for a process that must not pause while a large bundle is compressed. */
+export async function compileToFitApart(input: CompileInput): Promise<FittedBundle> {
   const whole = encoded(compileWorkload(input));
+  await compressApart(whole.encoded);
+  const result = fitted(input, whole);
+  await compressApart(result.encoded);
+  return result;
+}
+
+function fitted(input: CompileInput, whole: FittedBundle): FittedBundle {
   const excess = whyUnacceptable(whole.encoded, whole.bundle);
   return excess === undefined ? whole : { ...reduced(input, excess), selecting: whole.selecting };
 }

@@ -17,7 +17,7 @@ import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
 import type { Clock } from '../clock.ts';
-import { compileLegacy, compileToFit, type FittedBundle } from '../compile/compile-to-fit.ts';
+import { compileLegacy, compileToFitApart, type FittedBundle } from '../compile/compile-to-fit.ts';
 import type { CompileInput, CompileResult } from '../compile/compile-workload.ts';
 import type { BundleOwner, Delivery, LegacyBundle, PublishOptions, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
@@ -111,7 +111,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { key, workload, pods } = job;
   const owner = ownerOf(workload, pods);
   const { encoded, legacy, policies } = await traced(options.tracer, { name: 'compile', attributes: {} }, async (set) => {
-    const compiled = compile(options, job, owner);
+    const compiled = await compile(options, job, owner);
     set('sallyport.bundle_bytes', compiled.encoded.json.length);
     return compiled;
   });
@@ -183,7 +183,7 @@ interface Compiled extends Pick<FittedBundle, 'encoded'>, Pick<DesiredBundle, 'p
 }
 
 /** Compiles a workload and records the outcome as desired, before anything is written. */
-function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): Compiled {
+async function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): Promise<Compiled> {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
@@ -196,7 +196,7 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
       isLocal: options.isLocal ?? false,
       keySetOf: (rule, policy) => options.jwksCache.keySetOf(rule, { policy, bundle: namespace }),
     };
-    const compiled = compileToFit(input);
+    const compiled = await compileToFitApart(input);
     const { encoded } = compiled;
     const { legacy, findings = [] } = job.pods.some(({ agent }) => agent?.level === 1) ? compileLegacy(input, compiled) : {};
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);

@@ -7,6 +7,7 @@ import { canonicalJson } from '../../../src/bundle/canonical-json.ts';
 import { digestOf } from '../../../src/bundle/digest.ts';
 import {
   CONFIG_MAP_LIMIT_BYTES,
+  compressApart,
   encodeBundle,
   encodeLegacyBundle,
   storedFormOf,
@@ -113,6 +114,17 @@ describe('the stored form of an encoded bundle', () => {
 
     expect(storedFormOf(encoded)).to.equal(storedFormOf(encoded));
     expect(storedFormOf(encoded)).to.include({ digest: encoded.digest, encoding: 'gzip' });
+  });
+
+  it('is the same, and not made in this thread, when the bundle was compressed in another one', async () => {
+    const [apart, here] = [encodeBundle(padded(4 * PLAIN_LIMIT_BYTES)), encodeBundle(padded(4 * PLAIN_LIMIT_BYTES))];
+    const compressing = compressApart(apart);
+    let hasTurned = false;
+    setImmediate(() => (hasTurned = true));
+    await compressing;
+
+    expect(hasTurned).to.equal(true);
+    expect(storedFormOf(apart)).to.deep.equal(storedFormOf(here));
   });
 
   it('says which limit a bundle exceeds that agents would not accept', () => {
