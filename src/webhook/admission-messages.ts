@@ -61,6 +61,8 @@ export type ToAdmission =
   | { readonly kind: 'answer'; readonly id: number; readonly facts: PodFacts | PolicyFacts }
   /** The question could not be answered: a bug. */
   | { readonly kind: 'failure'; readonly id: number; readonly message: string }
+  /** Asks for a sign of life. */
+  | { readonly kind: 'ping' }
   | { readonly kind: 'close' };
 
 /** Levels of the log lines of the thread. */
@@ -72,5 +74,6 @@ export type FromAdmission =
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
   | { readonly kind: 'reviewed'; readonly sample: ReviewSample }
   | { readonly kind: 'log'; readonly level: AdmissionLogLevel; readonly fields: object; readonly message: string }
+  | { readonly kind: 'pong' }
   /** All open requests have ended. */
   | { readonly kind: 'closed' };

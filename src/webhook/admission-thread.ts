@@ -1,5 +1,5 @@
 /*
- * Runs `admission-worker.ts` in a thread, answers its questions from the caches of the controller, and starts it again if it ends.
+ * Runs `admission-worker.ts` in a thread, answers its questions from the caches of the controller, and starts it again if it ends or hangs.
  */
 import type { ResourceLimits, Worker } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
@@ -33,6 +33,10 @@ export interface AdmissionThread extends AdmissionServer {
 export const ADMISSION_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 };
 /** Time until a thread that ended is started again, in milliseconds. */
 const RESTART_MS = 1_000;
+/** Time between two signs of life, in milliseconds. API servers wait for a review for 10 s by default. */
+const PING_MS = 2_000;
+/** Signs of life that may be missing in a row. More than one: while this thread was busy, those that came are not read. */
+const MAX_MISSED = 4;
 /** Longest wait for open reviews to end, in milliseconds; the server itself ends connections after 5 s. */
 const CLOSE_MS = 8_000;
 
@@ -58,6 +62,8 @@ class Thread {
   #hasStarted = false;
   #isClosing = false;
   #cancelRestart = (): void => undefined;
+  #cancelWatch = (): void => undefined;
+  #missed = 0;
 
   constructor(options: AdmissionThreadOptions) {
     this.#options = options;
@@ -91,6 +97,7 @@ class Thread {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#cancelRestart();
+    this.#cancelWatch();
     if (this.#worker !== undefined) {
       send(this.#worker, { kind: 'close' });
       const cancel = this.#options.clock.after(CLOSE_MS, () => this.#closed.resolve());
@@ -108,6 +115,11 @@ class Thread {
         this.isListening = true;
         this.#hasStarted = true;
         if (this.#serving !== undefined) send(worker, { kind: 'certificate', serving: this.#serving });
+        this.#missed = 0;
+        this.#watch(worker);
+        break;
+      case 'pong':
+        this.#missed = 0;
         break;
       case 'question':
         this.#answer(worker, message.id, message.question);
@@ -133,7 +145,20 @@ class Thread {
     }
   }
 
+  /** Ends the thread when it hangs; it is then started again. */
+  #watch(worker: Worker): void {
+    if (this.#missed > MAX_MISSED) {
+      this.#options.logger.error({}, 'the thread of admission hangs; it is ended');
+      void worker.terminate();
+      return;
+    }
+    this.#missed += 1;
+    send(worker, { kind: 'ping' });
+    this.#cancelWatch = this.#options.clock.after(PING_MS, () => this.#watch(worker));
+  }
+
   #onExit(): void {
+    this.#cancelWatch();
     this.#worker = undefined;
     this.isListening = false;
     this.#closed.resolve();

@@ -77,6 +77,9 @@ parentPort?.on('message', (message: ToAdmission) => {
     case 'failure':
       settle(message.id, ({ reject }) => reject(new Error(message.message)));
       break;
+    case 'ping':
+      send({ kind: 'pong' });
+      break;
     case 'close':
       void server.close().then(() => send({ kind: 'closed' }));
       break;

@@ -182,6 +182,46 @@ describe('the thread of admission', () => {
     expect((await review('/mutate', pod)).status).to.equal(200);
   });
 
+  it('is ended and started again when it gives no sign of life', async () => {
+    const hanging =
+      "const { parentPort } = require('node:worker_threads'); parentPort.postMessage({ kind: 'listening', port: 1 }); for (;;);";
+    const started: Worker[] = [];
+    const time = createFakeClock();
+    const second = await startAdmissionThread({
+      settings: {
+        host: '127.0.0.1',
+        port: 0,
+        tlsMinVersion: 'TLSv1.2',
+        injection: { image: 'example/agent:1', version: '1' },
+        newAccess: false,
+      },
+      startWorker: (settings) => {
+        const made = started.length === 0 ? new Worker(hanging, { eval: true }) : startAdmissionWorker({ ...settings, port: 0 });
+        started.push(made);
+        return made;
+      },
+      answer: factsFor,
+      clock: time,
+      logger: createLogger({ level: 'silent', component: 'test' }),
+    });
+    time.advance(8_000);
+    expect(second.check()).to.equal(undefined);
+    time.advance(2_000);
+    await until(() => second.check() !== undefined, 'the end of the thread');
+    time.advance(1_000);
+    await until(() => second.check() === undefined, 'the thread', PATIENCE_MS);
+
+    // One that answers is not ended.
+    for (let nth = 0; nth < 10; nth += 1) {
+      let hasAnswered = false;
+      started[1]?.once('message', () => (hasAnswered = true));
+      time.advance(2_000);
+      await until(() => hasAnswered, 'a sign of life');
+    }
+    expect([second.check(), started.length]).to.deep.equal([undefined, 2]);
+    await second.close();
+  });
+
   it('reports that the port is in use', async () => {
     const second = startAdmissionThread({
       settings: {
