@@ -2,7 +2,6 @@
  * How a bundle is stored: its bytes, compressed when large, cut into parts of at most one ConfigMap, and slots, each with a statement,
  * the lists of keys and one part. Parts are found by their digest, so that it does not matter which slot holds which.
  */
-import { promisify } from 'node:util';
 import { gzip, gzipSync } from 'node:zlib';
 import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
@@ -132,11 +131,14 @@ export function gzipDeterministic(plain: Buffer | string): Buffer {
   return withoutSystem(gzipSync(plain, { level: GZIP_LEVEL }));
 }
 
-const compress = promisify(gzip);
-
 /** The same bytes, from another thread. */
-export async function gzipApart(plain: Buffer | string): Promise<Buffer> {
-  return withoutSystem(await compress(plain, { level: GZIP_LEVEL }));
+export function gzipApart(plain: Buffer | string): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    gzip(plain, { level: GZIP_LEVEL }, (error, compressed) => {
+      if (error === null) resolve(withoutSystem(compressed));
+      else reject(error);
+    });
+  });
 }
 
 function withoutSystem(compressed: Buffer): Buffer {
