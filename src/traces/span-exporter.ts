@@ -69,7 +69,12 @@ export class SpanExporter {
     this.#endMs = performance.now() + ms;
     this.#stopping.abort();
     // An export that has begun before has a longer deadline.
-    const cancel = startDeadline(limits.spanFlushTime, () => poster.close(), { ms });
+    const onOver = (): void => {
+      // A timer may be a fraction of a millisecond early by the clock.
+      this.#endMs = 0;
+      poster.close();
+    };
+    const cancel = startDeadline(limits.spanFlushTime, onOver, { ms });
     await this.#exporting;
     this.#start();
     await this.#exporting;
