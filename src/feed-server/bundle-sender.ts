@@ -55,12 +55,14 @@ export function partsOfAgent(takesParts: boolean, holds: number, current: Curren
 export class BundleSender {
   readonly #options: BundleSenderOptions;
   readonly #receivers = new Set<Receiver>();
-  /** Streams that wait until others have read what is on its way. */
-  readonly #waiting = new Map<Receiver, LoadedBundle>();
+  /** Streams that wait until others have read what is on its way. Their bundles are read again then, so that nothing is kept for them. */
+  readonly #waiting = new Map<WorkloadKey, Set<Receiver>>();
   /** Bundles that are being read, for all streams of the workload that need them. */
   readonly #loading = new Map<WorkloadKey, { readonly number: number; readonly receivers: Set<Receiver> }>();
   readonly #stopping = new AbortController();
   #bytes = 0;
+  /** The workload whose streams waited, and whose bundle is being read again: one at a time. */
+  #resuming: WorkloadKey | undefined;
 
   constructor(options: BundleSenderOptions) {
     this.#options = options;
@@ -72,7 +74,8 @@ export class BundleSender {
 
   remove(receiver: Receiver): void {
     this.#receivers.delete(receiver);
-    this.#waiting.delete(receiver);
+    const waiting = this.#waiting.get(receiver.workload);
+    if (waiting?.delete(receiver) === true && waiting.size === 0) this.#waiting.delete(receiver.workload);
   }
 
   stop(): void {
@@ -117,8 +120,11 @@ export class BundleSender {
       });
     }
     if (this.#loading.get(workload) === loading) this.#loading.delete(workload);
-    if (loaded === undefined) return;
-    for (const receiver of loading.receivers) this.#send(receiver, loaded);
+    if (loaded !== undefined) for (const receiver of loading.receivers) this.#send(receiver, loaded);
+    if (this.#resuming !== workload) return;
+    this.#resuming = undefined;
+    // It did not fit: the next stream that has read its bundle resumes.
+    if (!this.#waiting.has(workload)) this.#resume();
   }
 
   #send(receiver: Receiver, loaded: LoadedBundle): void {
@@ -127,10 +133,15 @@ export class BundleSender {
     // Meanwhile the stream may have ended or got it, and a newer bundle may have been published, which is on its way here.
     if (!this.#receivers.has(receiver) || !stream.isIdle || stream.sentNumber >= number) return;
     if (this.#options.currentOf(workload)?.number !== number) return;
+    const { maxBytes } = this.#options;
+    if (this.#bytes >= maxBytes) {
+      this.#wait(receiver);
+      return;
+    }
     const frame = loaded.frameFor(receiver.has);
     const { length } = frame.payload;
-    if (this.#bytes > 0 && this.#bytes + length > this.#options.maxBytes) {
-      this.#waiting.set(receiver, loaded);
+    if (this.#bytes > 0 && this.#bytes + length > maxBytes) {
+      this.#wait(receiver);
       return;
     }
     receiver.isPartial = frame.type === DOWN.parts && receiver.has !== undefined && receiver.has.size > 0;
@@ -143,13 +154,17 @@ export class BundleSender {
     });
   }
 
+  #wait(receiver: Receiver): void {
+    const { workload } = receiver;
+    this.#waiting.set(workload, (this.#waiting.get(workload) ?? new Set()).add(receiver));
+  }
+
   #resume(): void {
-    for (const [receiver, loaded] of this.#waiting) {
-      if (this.#bytes >= this.#options.maxBytes) return;
-      this.#waiting.delete(receiver);
-      this.#send(receiver, loaded);
-      // It did not fit.
-      if (this.#waiting.has(receiver)) return;
+    for (const [workload, receivers] of this.#waiting) {
+      if (this.#resuming !== undefined || this.#bytes >= this.#options.maxBytes) return;
+      this.#waiting.delete(workload);
+      for (const receiver of receivers) this.consider(receiver);
+      if (this.#loading.has(workload)) this.#resuming = workload;
     }
   }
 }
