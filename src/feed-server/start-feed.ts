@@ -30,6 +30,8 @@ export interface FeedServerOptions extends AgentStreamsOptions {
   readonly port: number;
   readonly tlsMinVersion: SecureVersion;
   readonly tokens: PodTokens;
+  /** Most connections without a stream; absent: 1,024. */
+  readonly maxUnidentified?: number;
   /** ServiceAccount, `namespace/name`, of agents that serve all pods of their node over one stream; absent: every agent serves its own pod. */
   readonly nodeAgent?: string;
   /** Whether the caches of this replica are filled. */
@@ -86,7 +88,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     maxHeaderSize: 16 * 1024,
     minVersion: tlsMinVersion,
   });
-  limitAddresses(server, () => streams.size());
+  const connections = limitConnections(server, options.maxUnidentified ?? MAX_UNIDENTIFIED);
   server.on('tlsClientError', (error) => logger.debug({ err: error }, 'TLS handshake failed'));
   server.on('request', (_request, response) => {
     options.observer.onRefused('protocol');
@@ -98,6 +100,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
       ({ identity, ...traits }) => {
         if (socket.destroyed) return;
+        connections.onIdentified(request.socket);
         const accepts = `${ACCEPTS_HEADER}: ${[UNKNOWN_KEYS, ...(options.identities === undefined ? [] : [IDENTITIES])].join(', ')}`;
         socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n${accepts}\r\n\r\n`);
         const add = traits.servesNode ? streams.addNode : streams.add;
@@ -187,24 +190,34 @@ function refuse({ observer, logger, leaderHost, port }: FeedServerOptions, socke
   );
 }
 
-/** Resets connections beyond those of one address, and beyond {@link MAX_UNIDENTIFIED} besides the streams. */
-function limitAddresses(server: ReturnType<typeof createServer>, streams: () => number): void {
+/** Resets connections beyond those of one address, and beyond a number without a stream. */
+function limitConnections(
+  server: ReturnType<typeof createServer>,
+  maxUnidentified: number,
+): { readonly onIdentified: (socket: Socket) => void } {
   const byAddress = new Map<string, number>();
-  let open = 0;
+  const unidentified = new Set<string>();
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
+    const peer = peerOf(socket);
     const count = byAddress.get(address) ?? 0;
-    if (count >= PER_ADDRESS || open - streams() >= MAX_UNIDENTIFIED) {
+    if (count >= PER_ADDRESS || unidentified.size >= maxUnidentified) {
       socket.resetAndDestroy();
       return;
     }
-    open += 1;
+    unidentified.add(peer);
     byAddress.set(address, count + 1);
     socket.on('close', () => {
-      open -= 1;
+      unidentified.delete(peer);
       const left = (byAddress.get(address) ?? 1) - 1;
       if (left === 0) byAddress.delete(address);
       else byAddress.set(address, left);
     });
   });
+  return { onIdentified: (socket) => void unidentified.delete(peerOf(socket)) };
+}
+
+/** The same for a connection and for the TLS on it. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

@@ -488,6 +488,23 @@ describe('the server of the feed', () => {
     await until(() => bundlesOf(good).length === 1, 'the bundle of the other agent');
   });
 
+  it('resets connections beyond a number without a stream, however many pods have one', async () => {
+    await feed.stop();
+    await start({ maxUnidentified: 2 });
+    for (const name of ['one', 'two']) {
+      addPod(name);
+      await open(name);
+    }
+    const outcomes: string[] = [];
+    const idle = Array.from({ length: 3 }, (_, at) => {
+      const socket = connectTcp({ port: feed.port, host: '127.0.0.1', localAddress: `127.0.0.${at + 2}` });
+      return socket.on('error', () => outcomes.push('reset')).on('close', () => outcomes.push('closed'));
+    });
+    await until(() => outcomes.length === 2, 'the end of one connection');
+    expect(outcomes).to.deep.equal(['reset', 'closed']);
+    for (const socket of idle) socket.destroy();
+  });
+
   it('ends a stream when its token expires, and when its pod goes or is replaced', async () => {
     const expiring = await open('web.30');
     clock.advance(30_000);
