@@ -27,6 +27,7 @@ export interface PackageRule {
 export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
+  'fair-bytes.ts': { job: 'a number of bytes that groups share, so that none takes it from the others' },
   'libc.ts': { job: 'functions of the C library, through node:ffi', node: ['node:ffi'] },
   'plain-address.ts': { job: 'addresses of sockets as policies and pods have them' },
   'regular-file.ts': {
@@ -303,7 +304,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
-    imports: ['api', 'bundle', 'cluster', 'errors.ts', 'replace-file.ts'],
+    imports: ['api', 'bundle', 'cluster', 'errors.ts', 'fair-bytes.ts', 'replace-file.ts'],
     types: ['clock.ts', 'policy', 'status', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },
@@ -333,6 +334,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'compile',
       'delivery',
       'errors.ts',
+      'fair-bytes.ts',
       'feed-server',
       'jwks',
       'keys',

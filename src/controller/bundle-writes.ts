@@ -5,6 +5,7 @@
 import { parseWorkloadKey, type WorkloadKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
 import { RefusedError } from '../errors.ts';
+import { FairBytes } from '../fair-bytes.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Priority } from '../workqueue/fair-keys.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
@@ -40,7 +41,7 @@ export interface BundleWrites {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Most bytes of bundles that wait to be written. */
+/** Most bytes of bundles that wait to be written; each namespace gets a share. Those of writes in progress may exceed it. */
 export const MAX_WAITING_BYTES: number = 16 * 1024 * 1024;
 
 /** Writes; nothing is written before {@link BundleWrites.run}. */
@@ -48,14 +49,14 @@ export function createBundleWrites(options: BundleWritesOptions): BundleWrites {
   const { clock, logger, concurrency, workSignal, queueObserver, workerObserver } = options;
   const queue = createWorkQueue({
     clock,
-    groupOf: (key) => parseWorkloadKey(key).namespace,
+    groupOf: namespaceOf,
     maxDelayMs: MAX_RETRY_DELAY_MS,
     ...(queueObserver === undefined ? {} : { observer: queueObserver }),
   });
   const waiting = new Map<WorkloadKey, BundleWrite>();
-  let bytes = 0;
+  const budget = new FairBytes(MAX_WAITING_BYTES);
   const remove = (key: WorkloadKey): void => {
-    bytes -= waiting.get(key)?.bytes ?? 0;
+    budget.release(namespaceOf(key), waiting.get(key)?.bytes ?? 0);
     waiting.delete(key);
   };
   const handle = async (key: WorkloadKey, signal: AbortSignal): Promise<undefined> => {
@@ -72,11 +73,11 @@ export function createBundleWrites(options: BundleWritesOptions): BundleWrites {
   return {
     queue,
     take: (key, write, priority) => {
-      // A write in progress must not be overtaken by the caller's.
-      if (!queue.holds(key) && bytes + write.bytes > MAX_WAITING_BYTES) return false;
       remove(key);
+      // A write in progress must not be overtaken by the caller's.
+      if (!queue.isRunning(key) && !budget.fits(namespaceOf(key), write.bytes)) return false;
       waiting.set(key, write);
-      bytes += write.bytes;
+      budget.take(namespaceOf(key), write.bytes);
       queue.add(key, priority);
       return true;
     },
@@ -96,4 +97,8 @@ export function createBundleWrites(options: BundleWritesOptions): BundleWrites {
       waiting.clear();
     },
   };
+}
+
+function namespaceOf(key: WorkloadKey): string {
+  return parseWorkloadKey(key).namespace;
 }

@@ -8,25 +8,49 @@ import { heldOfJson } from '../feed-server/loaded-bundle.ts';
 
 type Held = ReturnType<typeof heldOfJson>;
 
+interface Known {
+  readonly number: number;
+  readonly held: Held;
+}
+
+/** Most digests that are kept; each takes about 70 bytes. Agents of workloads beyond that get whole bundles when they connect again. */
+const MAX_DIGESTS = 400_000;
+
 /** Parts by workload. */
 export class HeldParts {
-  readonly #held = new Map<WorkloadKey, { readonly number: number; readonly held: Held }>();
+  readonly #known = new Map<WorkloadKey, Known>();
+  readonly #max: number;
+  #digests = 0;
+
+  /** @param max digests; absent: {@link MAX_DIGESTS} */
+  constructor(max: number = MAX_DIGESTS) {
+    this.#max = max;
+  }
 
   put(key: WorkloadKey, number: number, chunks: readonly Chunk[]): void {
-    this.#held.set(key, { number, held: heldOfJson(chunks) });
+    this.delete(key);
+    const held = heldOfJson(chunks);
+    this.#known.set(key, { number, held });
+    this.#digests += held.size;
+    for (const oldest of this.#known.keys()) {
+      if (this.#digests <= this.#max) return;
+      this.delete(oldest);
+    }
   }
 
   /** Undefined: not known of the bundle with this number. */
   get(key: WorkloadKey, number: number): Held | undefined {
-    const known = this.#held.get(key);
+    const known = this.#known.get(key);
     return known?.number === number ? known.held : undefined;
   }
 
   delete(key: WorkloadKey): void {
-    this.#held.delete(key);
+    this.#digests -= this.#known.get(key)?.held.size ?? 0;
+    this.#known.delete(key);
   }
 
   clear(): void {
-    this.#held.clear();
+    this.#known.clear();
+    this.#digests = 0;
   }
 }

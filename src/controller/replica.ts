@@ -223,13 +223,20 @@ function createSigning(
   return { keyRing, delivery };
 }
 
-function keepForFeed({ relayed, held }: Pick<Replica, 'relayed' | 'held'>): Pick<ConfigMapDeliveryOptions, 'onSigned' | 'onVerified'> {
+function keepForFeed({
+  relayed,
+  held,
+}: Pick<Replica, 'relayed' | 'held'>): Pick<ConfigMapDeliveryOptions, 'onSigned' | 'onVerified' | 'onWithdrawn'> {
   return {
     onSigned: (key, bundle) => {
       relayed.putBundle(key, bundle);
       held.put(key, bundle.number, bundle.chunks);
     },
     onVerified: (key, number, chunks) => held.put(key, number, chunks),
+    onWithdrawn: (key) => {
+      relayed.delete(key);
+      held.delete(key);
+    },
   };
 }
 

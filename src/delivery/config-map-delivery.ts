@@ -235,9 +235,9 @@ async function withdraw(parts: DeliveryParts, workload: WorkloadRef, signal: Abo
   const key = workloadKey(workload);
   const before = parts.ledger.get(key)?.published;
   parts.announced.delete(key);
-  if (before === undefined) return false;
+  parts.onWithdrawn?.(key);
   const existed: boolean[] = [];
-  for (const copy of copiesOf(before)) existed.push(await removeCopy(parts, copy, signal));
+  for (const copy of before === undefined ? [] : copiesOf(before)) existed.push(await removeCopy(parts, copy, signal));
   parts.resyncs.delete(key);
   parts.numbers.delete(key);
   parts.stored.delete(key);

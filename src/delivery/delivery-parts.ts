@@ -33,6 +33,8 @@ export interface ConfigMapDeliveryOptions {
   readonly onTampered?: () => void;
   /** Called with each bundle before it is written. */
   readonly onSigned?: (workload: WorkloadKey, bundle: SignedBundle) => void;
+  /** Called when the bundle of a workload is withdrawn. */
+  readonly onWithdrawn?: (workload: WorkloadKey) => void;
   /** Called with each bundle that turned out to be published already. */
   readonly onVerified?: (workload: WorkloadKey, number: number, chunks: readonly Chunk[]) => void;
   /** Whether this process certainly leads now; absent: it always does. */
@@ -81,10 +83,11 @@ export function createParts(
   const signed = new Map<WorkloadKey, OwnStatement>();
   const numbers = new Map<WorkloadKey, number>();
   const stored = new Map<WorkloadKey, number>();
+  const announced = createAnnouncedBundles((key) => ledger.get(key)?.published?.current?.number ?? 0);
   return {
     ...options,
     tamperLog,
-    announced: createAnnouncedBundles((key) => ledger.get(key)?.published?.current?.number ?? 0),
+    announced,
     resyncs,
     removals: new Map(),
     known: new Map(),
@@ -112,6 +115,7 @@ export function createParts(
       const [tampered, resync] = [tamperLog.reportOf(key), resyncs.get(key)];
       const isRepaired = resync !== undefined && published.revision !== undefined && resync.startsWith(published.revision);
       ledger.setPublished(key, { ...rest, ...(tampered === undefined ? {} : { tampered }), ...(isRepaired ? { resync } : {}) });
+      announced.onPublished(key);
     },
   };
 }

@@ -28,6 +28,8 @@ export interface RelayedBundle {
 export interface RelayedFiles {
   /** Keeps the files of a bundle that is about to be written. */
   readonly putBundle: (key: WorkloadKey, bundle: RelayedBundle & { readonly number: number }) => void;
+  /** Forgets the files of a bundle that is withdrawn. */
+  readonly delete: (key: WorkloadKey) => void;
   /** Keeps the files of an index that was written. */
   readonly putIndex: (namespace: string, files: BundleFiles) => void;
   /** Forgets what this process wrote: another replica may write now. */
@@ -86,6 +88,7 @@ export function createRelayedFiles(client: KubeClient): RelayedFiles {
   return {
     withIndex,
     putBundle: (key, { number, files, chunks }) => bundles.set(key, { number, files, chunks }),
+    delete: (key) => bundles.delete(key),
     putIndex: (namespace, files) => indexes.set(namespace, { number: 0, files }),
     clear: () => {
       bundles.clear();
@@ -121,12 +124,12 @@ class KeptFiles {
   }
 
   set(key: string, kept: Kept): void {
-    this.#delete(key);
+    this.delete(key);
     this.#kept.set(key, kept);
-    this.#bytes += sizeOf(kept);
+    this.#bytes += sizeInMemory(kept);
     for (const first of this.#kept.keys()) {
       if (this.#bytes <= KEPT_BYTES) break;
-      this.#delete(first);
+      this.delete(first);
     }
   }
 
@@ -135,16 +138,18 @@ class KeptFiles {
     this.#bytes = 0;
   }
 
-  #delete(key: string): void {
+  delete(key: string): void {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
-    this.#bytes -= sizeOf(kept);
+    this.#bytes -= sizeInMemory(kept);
   }
 }
 
-function sizeOf({ files }: Kept): number {
-  return Object.values(files).reduce((sum, content) => sum + (content?.length ?? 0), 0);
+/** Bytes of a bundle that is kept, those of its text included: bundles may share texts, but need not. */
+export function sizeInMemory({ files, chunks = [] }: RelayedBundle): number {
+  const bytes = Object.values(files).reduce((sum, content) => sum + (content?.length ?? 0), 0);
+  return chunks.reduce((sum, { text }) => sum + text.length, bytes);
 }
 
 function slotFilesIn(raw: RawObject): readonly SlotFiles[] {

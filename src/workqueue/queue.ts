@@ -65,6 +65,8 @@ export interface WorkQueue {
   readonly done: (key: string) => void;
   /** True when `key` waits, is delayed or is in progress. */
   readonly holds: (key: string) => boolean;
+  /** True when `key` is in progress. */
+  readonly isRunning: (key: string) => boolean;
   /** Number of keys that wait, without those that are delayed. */
   readonly depth: () => number;
   /** How long each key in progress has been worked on, in milliseconds. */
@@ -86,6 +88,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     take: (signal) => queue.take(signal),
     done: (key) => queue.done(key),
     holds: (key) => queue.holds(key),
+    isRunning: (key) => queue.started.has(key),
     depth: () => queue.waiting.size(),
     running: () => [...queue.started.values()].map(({ startedMs }) => options.clock.nowMs() - startedMs),
     close: () => queue.close(),

@@ -74,12 +74,12 @@ describe('the writes of bundles', () => {
     expect(done).to.deep.equal(['first', 'newer']);
   });
 
-  it('take no more than a number of bytes, but always what replaces a write or waits behind one', async () => {
+  it('take no more than a number of bytes, but always what waits behind a write in progress', async () => {
     const held = Promise.withResolvers<void>();
-    expect(take('large', { bytes: MAX_WAITING_BYTES, run: () => held.promise })).to.equal(true);
+    expect(take('large', { bytes: MAX_WAITING_BYTES / 2, run: () => held.promise })).to.equal(true);
     expect(take('other', { key: 'foo/pod/other' })).to.equal(false);
     await settle();
-    expect(take('behind', { bytes: 1 })).to.equal(true);
+    expect(take('behind', { bytes: MAX_WAITING_BYTES })).to.equal(true);
     held.resolve();
     await settle();
     expect(take('other', { key: 'foo/pod/other' })).to.equal(true);
@@ -87,9 +87,31 @@ describe('the writes of bundles', () => {
     expect(done).to.deep.equal(['large', 'behind', 'other']);
   });
 
-  it('forget what is refused for good', async () => {
-    take('large', { bytes: MAX_WAITING_BYTES, run: () => Promise.reject(new RefusedError('SP_TOO_LARGE', 'too large')) });
+  it('take no more for workloads whose earlier write waits, which the caller then replaces', async () => {
+    const fail = (): Promise<void> => Promise.reject(new RefusedError('SP_KUBE_FORBIDDEN', 'exceeded quota'));
+    const keys = Array.from({ length: 40 }, (_, at) => `foo/pod/w${at}`);
+    for (const key of keys) expect(take('small', { key, run: fail })).to.equal(true);
     await settle();
-    expect(take('other', { key: 'foo/pod/other', bytes: MAX_WAITING_BYTES })).to.equal(true);
+    const taken = keys.filter((key) => take('large', { key, bytes: MAX_WAITING_BYTES / 16 }));
+    expect(taken).to.have.length(8);
+    clock.advance(200_000);
+    await settle();
+    // The writes that were not taken are not made in their earlier form.
+    expect(done).to.deep.equal(taken.map(() => 'large'));
+  });
+
+  it('keep space for other namespaces when those of one cannot be written', async () => {
+    const fail = (): Promise<void> => Promise.reject(new RefusedError('SP_KUBE_FORBIDDEN', 'exceeded quota'));
+    for (let at = 0; at < 64; at += 1) take('stuck', { key: `foo/pod/w${at}`, bytes: MAX_WAITING_BYTES / 64, run: fail });
+    await settle();
+    expect(take('other', { key: 'bar/pod/web', bytes: MAX_WAITING_BYTES / 8 })).to.equal(true);
+    await settle();
+    expect(done).to.deep.equal(['other']);
+  });
+
+  it('forget what is refused for good', async () => {
+    take('large', { bytes: MAX_WAITING_BYTES / 2, run: () => Promise.reject(new RefusedError('SP_TOO_LARGE', 'too large')) });
+    await settle();
+    expect(take('other', { key: 'foo/pod/other', bytes: MAX_WAITING_BYTES / 2 })).to.equal(true);
   });
 });

@@ -22,9 +22,9 @@ const never = new AbortController().signal;
 const KEY = 'foo/deployment/web';
 const SLOT = 'foo/sallyport-bundle-deployment.web.0';
 
-function encoded(note: string, name = 'web', noise = ''): EncodedBundle {
+function encoded(note: string, name = 'web', noise = '', namespace = 'foo'): EncodedBundle {
   const { bundle } = compileWorkload({
-    workload: { namespace: 'foo', kind: 'deployment', name },
+    workload: { namespace, kind: 'deployment', name },
     labelSets: [{}],
     policiesFor: () => [],
     mesh: DEFAULT_MESH_CONFIG,
@@ -128,11 +128,27 @@ describe('announced bundles', () => {
     expect(delivery.announced.get(KEY)).to.equal(undefined);
   });
 
-  it('are limited in bytes: more are published only', () => {
-    const noise = 'n'.repeat(200 * 1024);
-    const most = Math.floor(MAX_ANNOUNCED_BYTES / noise.length);
-    for (let at = 0; at <= most; at += 1) delivery.announce(encoded('one', `w${at}`, noise), {});
-    expect(heard.length).to.be.within(most - 10, most);
-    expect(delivery.announced.get(`foo/deployment/w${most}`)).to.equal(undefined);
+  const NOISE = 'n'.repeat(200 * 1024);
+  const announceMany = async (from: number, write: boolean): Promise<void> => {
+    const most = Math.floor(MAX_ANNOUNCED_BYTES / NOISE.length);
+    for (let at = 0; at <= most; at += 1) {
+      const bundle = encoded('one', `w${from + at}`, NOISE);
+      delivery.announce(bundle, {});
+      if (write) await publish(bundle);
+    }
+  };
+
+  it('are limited in bytes, texts included, with a share for each namespace: more are published only', async () => {
+    await announceMany(0, false);
+    expect(heard.length).to.be.within(35, 41);
+    expect(delivery.announced.get('foo/deployment/w160')).to.equal(undefined);
+    heard.length = 0;
+    delivery.announce(encoded('one', 'web', NOISE, 'bar'), {});
+    expect(heard).to.deep.equal(['bar/deployment/web']);
+  });
+
+  it('take no space once they are written, also when no agent asks for them', async () => {
+    await announceMany(0, true);
+    expect(heard.length).to.be.greaterThan(150);
   });
 });
