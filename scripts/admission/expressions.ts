@@ -12,6 +12,7 @@ import {
   FEED_AUDIENCE,
   FOREIGN_ENV,
   FOREIGN_MOUNTS,
+  MAX_REDIRECT_ARGS,
   REDIRECT_CONTAINER,
   REDIRECT_ENV,
   TLS_DIRECTORY,
@@ -159,7 +160,7 @@ export const NEW_PODS: readonly Validation[] = [
     expression: `variables.ours.all(c, size(c.?command.orValue([])) == 0 && size(c.?envFrom.orValue([])) == 0 && !has(c.lifecycle)
   && !has(c.workingDir) && !has(c.?livenessProbe.orValue({}).exec) && !has(c.?readinessProbe.orValue({}).exec)
   && !has(c.?startupProbe.orValue({}).exec))
-  && variables.agents.all(c, size(c.?args.orValue([])) == 0)`,
+  && variables.ours.all(c, size(c.?args.orValue([])) <= (c.name == "${AGENT_CONTAINER}" ? 0 : ${MAX_REDIRECT_ARGS}))`,
     message: 'command, args, envFrom, lifecycle, workingDir and probes of the agent cannot be changed',
   },
   {

@@ -40,7 +40,7 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     on: 'pod template',
     value: 'ports, comma-separated',
     meaning:
-      'Ports that are not captured: requests to them reach the application without evaluation. The webhook captures them nevertheless when a policy of the root namespace selects the pod, unless `agent.annotationBounds.excludePorts` is `all`.',
+      'Ports that are not captured, at most 1000: requests to them reach the application without evaluation. The webhook captures them nevertheless when a policy of the root namespace selects the pod, unless `agent.annotationBounds.excludePorts` is `all`.',
   },
   ISTIO_INCLUDE_PORTS_ANNOTATION: {
     on: 'pod template',

@@ -2,7 +2,7 @@
  * Decides which inbound ports of a pod go through its agent: all of them, but for those that annotations exclude.
  * @see docs/adr/0032-one-captured-port.md
  */
-import { AGENT_ADMIN_PORT, AGENT_CAPTURE_PORT, APP_PROTOCOLS } from '../api/kube/agent-contract.ts';
+import { AGENT_ADMIN_PORT, AGENT_CAPTURE_PORT, APP_PROTOCOLS, MAX_LISTED_PORTS } from '../api/kube/agent-contract.ts';
 import {
   APP_PROTOCOL_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
@@ -58,6 +58,7 @@ export function planCapture(containers: readonly Raw[], annotations: Raw, servic
       hint: 'configure the application to listen on another port',
     });
   }
+  findings.push(...findTooMany(excluded.size + (only === undefined ? 0 : captured.length)));
   return {
     captured,
     excluded: [...excluded].sort(ascending),
@@ -65,6 +66,12 @@ export function planCapture(containers: readonly Raw[], annotations: Raw, servic
     appProtocols: appProtocols({ containers, annotations, services }, captured),
     findings,
   };
+}
+
+function findTooMany(listed: number): readonly Finding[] {
+  if (listed <= MAX_LISTED_PORTS) return [];
+  const message = `annotations exclude or select ${listed} ports, and at most ${MAX_LISTED_PORTS} are allowed`;
+  return [{ code: 'SP_ANNOTATION', severity: 'error', path: 'metadata.annotations', message, hint: 'list fewer ports' }];
 }
 
 interface PortSources {

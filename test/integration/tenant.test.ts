@@ -180,6 +180,11 @@ function testAgents(at: TenantStage): void {
     ['with a command of the agent', tampered('a', ({ agent }) => void (agent['command'] = ['sleep'])), 'command'],
     ['with a command of the redirect', tampered('a', ({ redirect }) => void (redirect['command'] = ['true'])), 'command'],
     [
+      'with a redirect of more ports than the program of the node sets',
+      tampered('a', ({ redirect }) => void (redirect['args'] = ['wait', '--all', '15006', ...Array(3_000).fill('--exclude=1')])),
+      'args',
+    ],
+    [
       'with options of Node.js',
       tampered('a', ({ agent }) => void (agent['env'] = [{ name: 'NODE_OPTIONS', value: '--inspect=0.0.0.0' }])),
       'environment',

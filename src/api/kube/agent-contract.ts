@@ -96,6 +96,11 @@ export type CaptureMode = (typeof CAPTURE_MODES)[number];
 /** First argument of the init container in each mode. */
 export const CAPTURE_COMMANDS: Readonly<Record<CaptureMode, string>> = { pod: 'redirect', node: 'wait' };
 
+/** Most ports of a pod that annotations exclude or select: each is a rule in its network namespace. */
+export const MAX_LISTED_PORTS = 1_000;
+/** Most arguments of the init container: two for each listed port and for the agent's admin port, and those that are not about one. */
+export const MAX_REDIRECT_ARGS: number = 2 * (MAX_LISTED_PORTS + 1) + 8;
+
 /** Environment variables of an init container that waits for the program on its node. */
 export const WAIT_ENV = { podUid: 'POD_UID', nodeName: 'NODE_NAME' } as const;
 

@@ -2,12 +2,12 @@
  * Parses the arguments of the redirect and generates its iptables rules, the same for IPv4 and IPv6. Pure.
  */
 import { parseArgs } from 'node:util';
-import { AGENT_CANARY_PORT } from '../../api/kube/agent-contract.ts';
+import { AGENT_CANARY_PORT, MAX_REDIRECT_ARGS } from '../../api/kube/agent-contract.ts';
 import { RefusedError } from '../../errors.ts';
 
 /** A redirect. Ports are from 1 to 65535. */
 export interface Redirect {
-  /** Connections to `port` go to the agent's port `listen`. Only pods that an earlier version injected have them. */
+  /** Connections to `port` go to the agent's port `listen`, the first one of each port. Only pods that an earlier version injected have them. */
   readonly maps: readonly { readonly port: number; readonly listen: number }[];
   /** Ports that are not redirected, including the agent's admin port. */
   readonly excluded: readonly number[];
@@ -40,24 +40,27 @@ export function jumpsOf(hasCanary: boolean): readonly Jump[] {
 /**
  * Parses command-line arguments.
  * @param args `--all LISTEN`, `--exclude PORT` and `--only PORT` (both repeatable), `--ipv6 auto|skip`; instead of `--all` and `--only`,
- *   as earlier versions injected them, `--map PORT:LISTEN` (repeatable) and `--blocked LISTEN`
- * @throws RefusedError SP_CONFIG if they are invalid
+ *   as earlier versions injected them, `--map PORT:LISTEN` (repeatable) and `--blocked LISTEN`. At most {@link MAX_REDIRECT_ARGS}
+ * @throws RefusedError SP_CONFIG if they are invalid, or too many
  */
 export function parseRedirect(args: readonly string[]): Redirect {
+  // First of all: `parseArgs` takes seconds for 100,000 of them, and `iptables-restore` 100 MB.
+  if (args.length > MAX_REDIRECT_ARGS)
+    throw new RefusedError('SP_CONFIG', `too many ports: there are ${args.length} arguments, and at most ${MAX_REDIRECT_ARGS} are allowed`);
   const { map, exclude, only, all, blocked, ipv6 } = parseFlags(args);
   if (ipv6 !== 'auto' && ipv6 !== 'skip') throw new RefusedError('SP_CONFIG', `--ipv6: "${ipv6}" is neither auto nor skip`);
   if ((all === undefined) === (blocked === undefined)) throw new RefusedError('SP_CONFIG', 'one of --all and --blocked is needed');
   if (all === undefined ? only.length > 0 : map.length > 0)
     throw new RefusedError('SP_CONFIG', '--only belongs to --all, and --map to --blocked');
   return {
-    maps: map.map((text) => {
+    maps: [...new Set(map)].map((text) => {
       const [port = '', listen = '', ...rest] = text.split(':');
       if (rest.length > 0) throw new RefusedError('SP_CONFIG', `--map: "${text}" is not PORT:LISTEN`);
       return { port: parsePort('map', port), listen: parsePort('map', listen) };
     }),
-    excluded: exclude.map((text) => parsePort('exclude', text)),
+    excluded: [...new Set(exclude.map((text) => parsePort('exclude', text)))],
     rest: all === undefined ? parsePort('blocked', blocked ?? '') : parsePort('all', all),
-    only: only.map((text) => parsePort('only', text)),
+    only: [...new Set(only.map((text) => parsePort('only', text)))],
     ipv6,
   };
 }

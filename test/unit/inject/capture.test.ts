@@ -97,6 +97,18 @@ describe('planCapture', () => {
     });
   }
 
+  it('rejects more ports to exclude or to select than an init container has arguments for', () => {
+    const ports = (first: number, count: number): string => Array.from({ length: count }, (_, at) => first + at).join(',');
+    const errorsOf = (selected: number, excluded: number): readonly string[] =>
+      planCapture([], {
+        [ISTIO_INCLUDE]: ports(20_000, selected),
+        'sallyport.dev/exclude-inbound-ports': ports(30_000, excluded),
+      }).findings.flatMap(({ severity, message }) => (severity === 'error' ? [message] : []));
+
+    expect(errorsOf(500, 500)).to.deep.equal([]);
+    expect(errorsOf(500, 501)).to.deep.equal(['annotations exclude or select 1001 ports, and at most 1000 are allowed']);
+  });
+
   it('accepts an empty annotation and spaces around ports', () => {
     const { captured, findings } = planCapture([], {
       'sallyport.dev/include-inbound-ports': ' 80 , 81 ',

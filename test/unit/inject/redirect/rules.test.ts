@@ -1,5 +1,6 @@
 /* The iptables rules of the redirect, and their arguments. */
 import { expect } from 'chai';
+import { MAX_LISTED_PORTS } from '../../../../src/api/kube/agent-contract.ts';
 import { RefusedError } from '../../../../src/errors.ts';
 import { hasIpv6, jumpsOf, parseRedirect, redirectRules } from '../../../../src/inject/redirect/rules.ts';
 
@@ -63,6 +64,25 @@ describe('redirect', () => {
       '',
     ]);
     expect(redirectRules(redirect, { hasCanary: false, missing: jumpsOf(false) })).to.not.match(/CANARY|OUTPUT/);
+  });
+
+  it('has one rule for a port that is named more than once', () => {
+    const all = parseRedirect(['--all', '15006', '--exclude', '25', '--exclude', '25', '--only', '80', '--only', '80']);
+    const earlier = parseRedirect(['--blocked', '15099', '--map', '80:1', '--map', '80:1']);
+
+    expect(all).to.deep.include({ excluded: [25], only: [80] });
+    expect(earlier.maps).to.deep.equal([{ port: 80, listen: 1 }]);
+  });
+
+  it('refuses more ports than an annotation may list, in either form', () => {
+    const excluded = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => String(at + 1));
+    const most = parseRedirect(['--all', '15006', ...excluded(MAX_LISTED_PORTS + 1).flatMap((port) => ['--exclude', port])]);
+
+    expect(most.excluded).to.have.length(MAX_LISTED_PORTS + 1);
+    expect(() => parseRedirect(['--all', '15006', ...excluded(3_000).map((port) => `--exclude=${port}`)])).to.throw(
+      RefusedError,
+      'too many ports: there are 3002 arguments',
+    );
   });
 
   const invalid: readonly (readonly string[])[] = [
