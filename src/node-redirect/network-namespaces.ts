@@ -3,7 +3,7 @@
  * in one of them. The main thread enters it by setns(2) and leaves it before anything else runs, which takes about 10 µs. Needs CAP_SYS_ADMIN.
  * @see https://man7.org/linux/man-pages/man2/setns.2.html
  */
-import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { WAIT_SOCKET_PREFIX } from '../api/kube/agent-contract.ts';
@@ -27,8 +27,10 @@ export interface NamespaceContent {
   /** Addresses of its interfaces, without zones. */
   readonly addresses: ReadonlySet<string>;
   readonly hasIpv6: boolean;
-  /** UIDs of the pods whose init containers wait here: one, unless a pod claims to be another one. */
+  /** UIDs of the pods whose init containers wait here: one, unless a pod claims to be another one. At most {@link MAX_WAITING}. */
   readonly waiting: readonly string[];
+  /** There are more sockets than are read, so that `waiting` is empty. */
+  readonly isCrowded: boolean;
 }
 
 /** Runs synchronous code in a network namespace. @throws TransientError SP_REDIRECT if it cannot be entered */
@@ -38,6 +40,15 @@ const CLONE_NEWNET = 0x40000000;
 const OWN_NAMESPACE = '/proc/self/ns/net';
 /** Most namespaces of a node that are looked at; kubelets run 110 pods by default. */
 const MAX_NAMESPACES = 4_096;
+/*
+ * What is in a namespace is the pod's choice. An honest one that waits has an address or two and a few sockets; all pods share the one thread
+ * that reads, so that a namespace with more than this does not get its redirect.
+ */
+const MAX_ADDRESSES = 64;
+const MAX_WAITING = 8;
+/** Some 2,000 sockets, which take about 5 ms. */
+const MAX_TABLE_BYTES = 256 * 1024;
+const table = Buffer.alloc(MAX_TABLE_BYTES);
 
 interface Calls {
   readonly setns: (fd: number, type: number) => number;
@@ -97,26 +108,54 @@ export function listNamespaces(directory: string): readonly NamespaceFile[] {
 
 /** Reads the namespace that the process is in, unless it has none of the addresses. */
 export function readContent(wanted: ReadonlySet<string>): NamespaceContent | undefined {
-  const addresses = new Set(
-    Object.values(networkInterfaces()).flatMap((entries = []) => entries.map(({ address }) => plainAddress(address))),
-  );
+  const addresses = addressesOf(networkInterfaces());
   if (![...wanted].some((address) => addresses.has(address))) return undefined;
-  return { addresses, hasIpv6: hasIpv6(readTable('/proc/net/if_inet6')), waiting: waitingIn(readTable('/proc/net/unix')) };
+  const sockets = readTable('/proc/net/unix');
+  return {
+    addresses,
+    hasIpv6: hasIpv6(readTable('/proc/net/if_inet6').text),
+    waiting: sockets.isWhole ? waitingIn(sockets.text) : [],
+    isCrowded: !sockets.isWhole,
+  };
 }
 
-/** UIDs in the names of abstract sockets. @param table content of /proc/net/unix, whose last column is the name, with `@` in front */
-export function waitingIn(table: string): readonly string[] {
-  const found = table.split('\n').map((line) => line.slice(line.lastIndexOf(' ') + 1));
+/** The first addresses of interfaces, without zones; at most {@link MAX_ADDRESSES}. */
+export function addressesOf(interfaces: ReturnType<typeof networkInterfaces>): ReadonlySet<string> {
+  const entries = Object.values(interfaces).flatMap((list = []) => list.slice(0, MAX_ADDRESSES));
+  return new Set(entries.slice(0, MAX_ADDRESSES).map(({ address }) => plainAddress(address)));
+}
+
+/** UIDs in the names of abstract sockets. @param text content of /proc/net/unix, whose last column is the name, with `@` in front */
+export function waitingIn(text: string): readonly string[] {
   const prefix = `@${WAIT_SOCKET_PREFIX}`;
-  return [...new Set(found.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)))];
+  const found = new Set<string>();
+  for (const line of text.split('\n')) {
+    const name = line.slice(line.lastIndexOf(' ') + 1);
+    if (name.startsWith(prefix)) found.add(name.slice(prefix.length));
+    if (found.size === MAX_WAITING) break;
+  }
+  return [...found];
 }
 
-function readTable(path: string): string {
+/** At most {@link MAX_TABLE_BYTES} of a file of the kernel, which returns it in parts. */
+function readTable(path: string): { readonly text: string; readonly isWhole: boolean } {
+  let fd: number;
   try {
-    return readFileSync(path, 'latin1');
+    fd = openSync(path, 'r');
   } catch {
     // A kernel without IPv6 has no such file.
-    return '';
+    return { text: '', isWhole: true };
+  }
+  try {
+    let length = 0;
+    let read: number;
+    do {
+      read = readSync(fd, table, length, table.length - length, null);
+      length += read;
+    } while (read > 0 && length < table.length);
+    return { text: table.toString('latin1', 0, length), isWhole: length < table.length };
+  } finally {
+    closeSync(fd);
   }
 }
 

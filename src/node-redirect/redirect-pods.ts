@@ -75,6 +75,8 @@ class RedirectLoop {
   readonly #attempts = new Map<string, { readonly uid: string; readonly atMs: number }>();
   /** Keys of the namespaces in which a redirect is being set. */
   readonly #busy = new Set<string>();
+  /** Keys of the namespaces that were reported because they have too many sockets. */
+  readonly #crowded = new Set<string>();
   #nextReportMs = 0;
   #wake: () => void = () => undefined;
 
@@ -130,6 +132,7 @@ class RedirectLoop {
     const files = listNamespaces(this.#options.directory);
     const keys = new Set(files.map(({ key }) => key));
     for (const key of this.#attempts.keys()) if (!keys.has(key)) this.#attempts.delete(key);
+    for (const key of this.#crowded) if (!keys.has(key)) this.#crowded.delete(key);
     const pods = [...this.#pods.values()];
     for (const task of planRedirects(pods, this.#read(files, pods), { attempts: this.#attempts, nowMs })) {
       if (this.#busy.size >= MAX_AT_ONCE || this.#busy.has(task.namespace.key)) continue;
@@ -147,6 +150,7 @@ class RedirectLoop {
     return files.flatMap((file) => {
       try {
         const content = this.#options.enter(file.path, () => readContent(wanted));
+        if (content?.isCrowded === true) this.#reportCrowded(file, content.addresses);
         return content === undefined ? [] : [{ ...file, content }];
       } catch (error) {
         // It may be gone since it was listed.
@@ -154,6 +158,16 @@ class RedirectLoop {
         return [];
       }
     });
+  }
+
+  /** Once, because its pod can keep it so. */
+  #reportCrowded({ key, path }: NamespaceFile, addresses: ReadonlySet<string>): void {
+    if (this.#crowded.has(key)) return;
+    this.#crowded.add(key);
+    this.#options.logger.warn(
+      { path, addresses: [...addresses] },
+      'network namespace has too many Unix sockets, its pod is not redirected',
+    );
   }
 
   async #set({ namespace, pod }: RedirectTask, signal: AbortSignal): Promise<void> {

@@ -33,6 +33,10 @@ const ASK = `
 /** Sends the local port to every connection. */
 const ECHO = `for (const port of [8080, 9000, 15006])
   require('node:net').createServer((s) => s.on('error', () => {}).end(String(port))).listen(port, '::', () => port === 15006 && console.log('open'))`;
+/** Opens more abstract sockets than the program reads. */
+const CROWD = `let left = 1_800;
+  for (let at = left; at > 0; at--)
+    require('node:net').createServer().listen('\\0' + String(at).padStart(100, 'x'), () => --left === 0 && console.log('open'))`;
 
 describe('the program that sets the redirects of a node', function () {
   this.timeout(120_000);
@@ -209,6 +213,22 @@ describe('the program that sets the redirects of a node', function () {
     await untilAnotherStarted('after-gone');
 
     expect(await rulesOf(network)).to.not.contain('SALLYPORT');
+  });
+
+  it('leaves a pod alone that has thousands of sockets, says so once, and serves others', async () => {
+    const network = await sandbox();
+    const crowd = await pod('crowd');
+    await crowd.report(addressesOf(POD_IPV4, POD_IPV6));
+    await network.start(network.inside, [process.execPath, '-e', CROWD]);
+    const waiting = init(network, crowd);
+    await untilLogged(waiting, 'waiting until');
+    const program = start();
+
+    await untilLogged(program, 'too many Unix sockets');
+    await untilAnotherStarted('after-crowd');
+
+    expect(await rulesOf(network)).to.not.contain('SALLYPORT');
+    expect(program.log().match(/too many Unix sockets/g)).to.have.length(1);
   });
 
   it('leaves running pods guarded when it is killed, started again, and replaced', async () => {

@@ -9,7 +9,7 @@ const pod = (uid: string, ...addresses: readonly string[]): WaitingPod => ({ uid
 const space = (key: string, waiting: readonly string[], ...addresses: readonly string[]): ReadNamespace => ({
   key,
   path: `/netns/${key}`,
-  content: { addresses: new Set(['127.0.0.1', ...addresses]), hasIpv6: false, waiting },
+  content: { addresses: new Set(['127.0.0.1', ...addresses]), hasIpv6: false, waiting, isCrowded: false },
 });
 
 function planned(
