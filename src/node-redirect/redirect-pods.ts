@@ -12,7 +12,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { NodeMetrics } from '../telemetry/node-metrics.ts';
 import { type EnterNamespace, listNamespaces, type NamespaceFile, readContent } from './network-namespaces.ts';
 import { projectWaitingPod, type WaitingPod } from './node-pod.ts';
-import { planRedirects, type ReadNamespace, type RedirectTask } from './plan-redirects.ts';
+import { type Attempt, planRedirects, type ReadNamespace, type RedirectTask } from './plan-redirects.ts';
 
 /** What {@link createNodeRedirect} works with. */
 export interface NodeRedirectOptions {
@@ -72,7 +72,7 @@ class RedirectLoop {
   /** Waiting pods of the node by `namespace/name`. */
   #pods = new Map<string, WaitingPod>();
   /** By the key of a namespace; only of namespaces that exist. */
-  readonly #attempts = new Map<string, { readonly uid: string; readonly atMs: number }>();
+  readonly #attempts = new Map<string, Attempt>();
   /** Keys of the namespaces in which a redirect is being set. */
   readonly #busy = new Set<string>();
   /** Keys of the namespaces that were reported because they have too many sockets. */
@@ -186,7 +186,9 @@ class RedirectLoop {
       logger.error({ err: error, pod: pod.name, uid: pod.uid, path }, 'inbound connections are not redirected');
     } finally {
       this.#busy.delete(key);
-      this.#attempts.set(key, { uid: pod.uid, atMs: this.#clock.nowMs() });
+      const last = this.#attempts.get(key);
+      const count = last?.uid === pod.uid ? last.count + 1 : 1;
+      this.#attempts.set(key, { uid: pod.uid, atMs: this.#clock.nowMs(), count });
       // The next one need not wait for its turn.
       this.#wake();
     }

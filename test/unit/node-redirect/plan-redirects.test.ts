@@ -65,19 +65,45 @@ describe('planRedirects', () => {
   }
 
   it('does not repeat what was just done in a namespace, and does when the pod still waits', () => {
-    const args = [[pod('a', '10.0.0.1')], [space('n', ['a'], '10.0.0.1')], { n: { uid: 'a', atMs: 10_000 } }] as const;
+    const args = [[pod('a', '10.0.0.1')], [space('n', ['a'], '10.0.0.1')], { n: { uid: 'a', atMs: 10_000, count: 1 } }] as const;
 
     expect(planned(...args, 10_000 + REPEAT_MS - 1)).to.deep.equal([]);
     expect(planned(...args, 10_000 + REPEAT_MS)).to.deep.equal(['a in n']);
   });
 
+  const pauses = [1, 2, 3, 4, 5, 6, 100].map((count) => {
+    const attempts = { n: { uid: 'a', atMs: 10_000, count } };
+    const isPlannedAfter = (ms: number): boolean =>
+      planned([pod('a', '10.0.0.1')], [space('n', ['a'], '10.0.0.1')], attempts, 10_000 + ms).length > 0;
+    return [2_000, 4_000, 8_000, 16_000, 32_000, 60_000].find((ms) => isPlannedAfter(ms) && !isPlannedAfter(ms - 1));
+  });
+
+  it('waits longer after each attempt, up to a minute', () => {
+    expect(pauses).to.deep.equal([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  });
+
+  it('gives the first turns to namespaces without an attempt, and then to those whose attempt is the oldest', () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const pods = names.map((name, at) => pod(name, `10.0.0.${at}`));
+    const namespaces = names.map((name, at) => space(name, [name], `10.0.0.${at}`));
+    const attempts = {
+      a: { uid: 'a', atMs: 3_000, count: 1 },
+      b: { uid: 'b', atMs: 1_000, count: 1 },
+      c: { uid: 'c', atMs: 2_000, count: 1 },
+    };
+
+    expect(planned(pods, namespaces, attempts)).to.deep.equal(['d in d', 'b in b', 'c in c', 'a in a']);
+  });
+
   it('sets the redirect again in another namespace of the same pod, whose sandbox was created again', () => {
-    expect(planned([pod('a', '10.0.0.1')], [space('new', ['a'], '10.0.0.1')], { old: { uid: 'a', atMs: 10_000 } })).to.deep.equal([
-      'a in new',
-    ]);
+    expect(planned([pod('a', '10.0.0.1')], [space('new', ['a'], '10.0.0.1')], { old: { uid: 'a', atMs: 10_000, count: 1 } })).to.deep.equal(
+      ['a in new'],
+    );
   });
 
   it('sets the redirect of another pod in a namespace without a pause', () => {
-    expect(planned([pod('b', '10.0.0.1')], [space('n', ['b'], '10.0.0.1')], { n: { uid: 'a', atMs: 10_000 } })).to.deep.equal(['b in n']);
+    expect(planned([pod('b', '10.0.0.1')], [space('n', ['b'], '10.0.0.1')], { n: { uid: 'a', atMs: 10_000, count: 1 } })).to.deep.equal([
+      'b in n',
+    ]);
   });
 });
