@@ -18,6 +18,8 @@ export interface Collection {
   readonly fieldSelector?: string;
   /** Requests metadata only: objects have neither spec nor data. */
   readonly metadataOnly?: boolean;
+  /** Objects per page of a list; absent: 500. Fewer keep the memory small where any object may be as large as the API server allows, 1.5 MB. */
+  readonly pageSize?: number;
   /** Share of the request limit that the list uses; absent: `default`. */
   readonly lane?: Lane;
 }
@@ -59,7 +61,7 @@ export async function listObjects(
   let token: string | undefined;
   let resourceVersion: string | undefined;
   do {
-    const query = { ...selectionOf(collection), limit: PAGE_SIZE, continue: token };
+    const query = { ...selectionOf(collection), limit: collection.pageSize ?? PAGE_SIZE, continue: token };
     const { json } = await client.request({
       method: 'GET',
       path,

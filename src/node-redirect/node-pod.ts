@@ -21,28 +21,55 @@ export interface WaitingPod {
 /** Phases in which no container of a pod starts any more. */
 const ENDED: readonly unknown[] = ['Succeeded', 'Failed'];
 
+/** Most pods whose arguments are remembered; a kubelet runs 110 pods by default. */
+const MAX_KNOWN = 512;
+/** Longest reason that is reported: arguments, which it quotes, are as long as the pod wants. */
+const MAX_REASON = 200;
+
 /**
- * The pod if its init container waits for a redirect by the node; undefined: it does not, or it is being deleted.
+ * A function that returns the pod if its init container waits for a redirect by the node; undefined: it does not, or it is being deleted.
  *
- * @param onInvalid called for a pod whose arguments no redirect can be made of
+ * @param onInvalid called once for a pod whose arguments no redirect can be made of
  */
-export function projectWaitingPod(
-  raw: Fields,
-  onInvalid: (name: string, reason: string) => void = () => undefined,
-): WaitingPod | undefined {
-  const metadata = fieldsOf(raw['metadata']);
+export function createPodProjection(onInvalid: (name: string, reason: string) => void): (raw: Fields) => WaitingPod | undefined {
+  /** By UID, because arguments never change; undefined: they are invalid. */
+  const known = new Map<string, Redirect | undefined>();
+  const redirectOf = (uid: string, name: string, args: readonly string[]): Redirect | undefined => {
+    if (known.has(uid)) return known.get(uid);
+    const redirect = tryToParse(args, (reason) => onInvalid(name, reason.slice(0, MAX_REASON)));
+    known.set(uid, redirect);
+    const [oldest = uid] = known.keys();
+    if (known.size > MAX_KNOWN) known.delete(oldest);
+    return redirect;
+  };
+  return (raw) => {
+    const args = waitingArgs(raw);
+    if (args === undefined) return undefined;
+    const metadata = fieldsOf(raw['metadata']);
+    const uid = String(metadata['uid']);
+    const name = `${String(metadata['namespace'])}/${String(metadata['name'])}`;
+    const redirect = redirectOf(uid, name, args);
+    return redirect === undefined ? undefined : { uid, name, addresses: addressesOf(fieldsOf(raw['status'])), redirect };
+  };
+}
+
+/** The arguments of the redirect that a pod waits for. */
+function waitingArgs(raw: Fields): readonly string[] | undefined {
   const spec = fieldsOf(raw['spec']);
   const status = fieldsOf(raw['status']);
-  if (metadata['deletionTimestamp'] !== undefined || spec['hostNetwork'] === true || ENDED.includes(status['phase'])) return undefined;
+  const isDeleted = fieldsOf(raw['metadata'])['deletionTimestamp'] !== undefined;
+  if (isDeleted || spec['hostNetwork'] === true || ENDED.includes(status['phase'])) return undefined;
   const container = itemsOf(spec['initContainers']).find(({ name }) => name === REDIRECT_CONTAINER);
   const [command, ...args] = textsOf(container?.['args']);
-  if (command !== CAPTURE_COMMANDS.node || hasCompleted(status)) return undefined;
-  const name = `${String(metadata['namespace'])}/${String(metadata['name'])}`;
+  return command !== CAPTURE_COMMANDS.node || hasCompleted(status) ? undefined : args;
+}
+
+function tryToParse(args: readonly string[], onInvalid: (reason: string) => void): Redirect | undefined {
   try {
-    return { uid: String(metadata['uid']), name, addresses: addressesOf(status), redirect: parseRedirect(args) };
+    return parseRedirect(args);
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
-    onInvalid(name, error.message);
+    onInvalid(error.message);
     return undefined;
   }
 }

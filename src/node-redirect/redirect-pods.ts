@@ -11,7 +11,7 @@ import { type StartCommand, setRedirect } from '../inject/redirect/apply-redirec
 import type { Logger } from '../telemetry/logger.ts';
 import type { NodeMetrics } from '../telemetry/node-metrics.ts';
 import { type EnterNamespace, listNamespaces, type NamespaceFile, readContent } from './network-namespaces.ts';
-import { projectWaitingPod, type WaitingPod } from './node-pod.ts';
+import { createPodProjection, type WaitingPod } from './node-pod.ts';
 import { type Attempt, planRedirects, type ReadNamespace, type RedirectTask } from './plan-redirects.ts';
 
 /** What {@link createNodeRedirect} works with. */
@@ -41,6 +41,8 @@ const MAX_AT_ONCE = 4;
 /** Time between two messages about pods that still wait, in milliseconds. */
 const REPORT_MS = 15_000;
 const MAX_REPORTED = 10;
+/** Pods per page of the list. */
+const PAGE_SIZE = 20;
 
 /** Redirects for the pods of a node; nothing happens before {@link NodeRedirect.run}. */
 export function createNodeRedirect(options: NodeRedirectOptions): NodeRedirect {
@@ -50,7 +52,8 @@ export function createNodeRedirect(options: NodeRedirectOptions): NodeRedirect {
     client,
     resource: PODS,
     fieldSelector: `spec.nodeName=${nodeName}`,
-    project: (raw) => projectWaitingPod(raw, (pod, reason) => logger.warn({ pod, reason }, 'pod cannot be redirected')),
+    pageSize: PAGE_SIZE,
+    project: createPodProjection((pod, reason) => logger.warn({ pod, reason }, 'pod cannot be redirected')),
     sink: {
       replace: (pods) => loop.replace(pods),
       upsert: (key, pod) => loop.upsert(key, pod),

@@ -117,6 +117,15 @@ describe('createReflector: list and watch', () => {
     expect(reflector.resourceVersion()).to.equal(String(server.resourceVersion()));
   });
 
+  it('requests smaller pages where objects may be large', async () => {
+    for (let index = 0; index < 3; index += 1) server.putSilently(pod(`p${index}`));
+    start({ pageSize: 2 });
+    await watching(1);
+
+    expect(held.size).to.equal(3);
+    expect(server.requests.slice(0, 2).map(({ query }) => query.get('limit'))).to.deep.equal(['2', '2']);
+  });
+
   it('requests pages of 500, bookmarks, and watches of five to ten minutes', async () => {
     for (let index = 0; index < 1_201; index += 1) server.putSilently(pod(`p${index}`));
     start({ random: () => 0.5, labelSelector: 'app=web', namespace: 'foo' });

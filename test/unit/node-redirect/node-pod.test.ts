@@ -1,6 +1,6 @@
 /* Which pods of a node wait for their redirect. */
 import { expect } from 'chai';
-import { projectWaitingPod } from '../../../src/node-redirect/node-pod.ts';
+import { createPodProjection, type WaitingPod } from '../../../src/node-redirect/node-pod.ts';
 
 const ARGS = ['wait', '--all', '15006', '--exclude', '15020', '--only', '8080'];
 
@@ -12,6 +12,7 @@ function pod({ args = ARGS as readonly string[], metadata = {}, spec = {}, statu
   };
 }
 
+const projectWaitingPod = (raw: Record<string, unknown>): WaitingPod | undefined => createPodProjection(() => undefined)(raw);
 const stateOf = (state: object): object => ({ initContainerStatuses: [{ name: 'sallyport-init', state }] });
 
 describe('projectWaitingPod', () => {
@@ -58,8 +59,31 @@ describe('projectWaitingPod', () => {
 
   it('reports arguments of which no redirect can be made, and ignores the pod', () => {
     const reports: string[] = [];
+    const project = createPodProjection((...report) => reports.push(report.join(': ')));
 
-    expect(projectWaitingPod(pod({ args: ['wait', '--all', '0'] }), (...report) => reports.push(report.join(': ')))).to.equal(undefined);
+    expect(project(pod({ args: ['wait', '--all', '0'] }))).to.equal(undefined);
     expect(reports).to.deep.equal(['foo/web: --all: "0" is not a port']);
+  });
+
+  it('reports each pod once, however often it changes, and only the start of what it says', () => {
+    const reports: string[] = [];
+    const project = createPodProjection((_, reason) => reports.push(reason));
+    const args = ['wait', '--all', 'x'.repeat(1_000_000)];
+
+    for (let at = 0; at < 10; at++) project(pod({ args, metadata: { resourceVersion: String(at) } }));
+    project(pod({ args, metadata: { uid: 'u2' } }));
+
+    expect(reports.map((reason) => reason.length)).to.deep.equal([200, 200]);
+  });
+
+  it('does not parse the arguments of a pod again, and forgets the first of many pods', () => {
+    const project = createPodProjection(() => undefined);
+    const redirectOf = (uid: string): unknown => project(pod({ metadata: { uid } }))?.redirect;
+    const first = redirectOf('u1');
+
+    expect(redirectOf('u1')).to.equal(first);
+    for (let at = 0; at < 600; at++) redirectOf(`other-${at}`);
+    expect(redirectOf('u1')).to.deep.equal(first);
+    expect(redirectOf('u1')).to.not.equal(first);
   });
 });
