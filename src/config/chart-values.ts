@@ -224,6 +224,10 @@ const webhook = section('Admission webhooks', {
 const capture = section('Capture of connections', {
   mode: value(z.enum(CAPTURE_MODES), `${DESCRIPTIONS.captureMode}; see [Restricted namespaces](#restricted-namespaces)`),
   node: section('DaemonSet of the mode `node`', {
+    keep: value(
+      boolean,
+      'Runs the DaemonSet with `capture.mode: pod`, too, for pods that were injected with `node`: each needs it whenever its sandbox is created again',
+    ),
     namespace: value(objectName, 'Namespace of the DaemonSet, which needs the Pod Security level `privileged`'),
     createNamespace: value(boolean, 'Creates this namespace, and deletes it with the release'),
     netnsDirectory: value(

@@ -43,6 +43,13 @@ describe('the chart: capture.mode', function () {
     expect((await render()).filter((object) => labelOf(object) === 'node')).to.deep.equal([]);
   });
 
+  it('keeps the DaemonSet for pods that were injected before, whatever new pods get', async () => {
+    const kept = await render('capture.mode=pod', 'capture.node.keep=true');
+
+    expect(kept.filter((object) => labelOf(object) === 'node')).to.deep.equal(own);
+    expect(JSON.stringify(kept.filter(({ kind }) => kind === 'ConfigMap'))).to.contain('captureMode: pod');
+  });
+
   it('adds a DaemonSet in a separate namespace, and a role that reads pods', () => {
     expect(own.map(({ kind }) => kind)).to.have.members(['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'DaemonSet']);
     const namespaces = own.map(({ metadata }) => fieldsOf(metadata)['namespace']).filter((name) => name !== undefined);
@@ -82,6 +89,9 @@ describe('the chart: capture.mode', function () {
     expect(
       await refusalOf('capture.mode=node', 'watchNamespaces={shop}', 'webhook.injection.enabled=false', 'webhook.validation.enabled=false'),
     ).to.contain('capture.mode: node needs a DaemonSet that watches the pods of its node in all namespaces');
+    expect(await refusalOf('capture.node.keep=true', 'capture.node.namespace=sallyport-system')).to.contain(
+      'must not be the namespace of the release',
+    );
     expect(await refusalOf('capture.mode=node', 'capture.node.namespace=sallyport-system')).to.contain(
       'must not be the namespace of the release',
     );

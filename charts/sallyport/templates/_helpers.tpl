@@ -27,6 +27,11 @@ app.kubernetes.io/component: node
 {{ include "sallyport.commonLabels" . }}
 {{- end -}}
 
+{{/* Pods that were injected before a change of the mode still need the DaemonSet. */}}
+{{- define "sallyport.nodeEnabled" -}}
+{{- if or (eq .Values.capture.mode "node") .Values.capture.node.keep -}}true{{- end -}}
+{{- end -}}
+
 {{- define "sallyport.commonLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: sallyport
@@ -93,10 +98,10 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- fail "with watchNamespaces, the controller may not set the caBundle of its webhooks: set webhook.certManager.enabled, or webhook.certificate.secretName and webhook.certificate.caBundle, or disable webhook.injection and webhook.validation" -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq .Values.capture.mode "node") .Values.watchNamespaces -}}
-{{- fail "capture.mode: node needs a DaemonSet that watches the pods of its node in all namespaces; remove watchNamespaces, or set capture.mode to pod" -}}
+{{- if and (include "sallyport.nodeEnabled" .) .Values.watchNamespaces -}}
+{{- fail "capture.mode: node needs a DaemonSet that watches the pods of its node in all namespaces; remove watchNamespaces, or set capture.mode to pod and capture.node.keep to false" -}}
 {{- end -}}
-{{- if and (eq .Values.capture.mode "node") (eq .Values.capture.node.namespace .Release.Namespace) -}}
+{{- if and (include "sallyport.nodeEnabled" .) (eq .Values.capture.node.namespace .Release.Namespace) -}}
 {{- fail "capture.node.namespace must not be the namespace of the release, which needs no privileged pods" -}}
 {{- end -}}
 {{- if and .Values.feed.enabled (not .Values.webhook.injection.enabled) -}}
