@@ -155,7 +155,7 @@ const controller = {
   httpPort: value(port, 'Port of the controller for health and metrics; with hostNetwork it must be free on the node'),
   profilingPort: value(
     z.int().min(0).max(65_535),
-    `${DESCRIPTIONS.profilingPort}. Those of an agent are set by the annotation \`sallyport.dev/profiling-port\` of its pod`,
+    `${DESCRIPTIONS.profilingPort}. Not with hostNetwork, where that is the address of the node. Those of an agent are set by the annotation \`sallyport.dev/profiling-port\` of its pod`,
   ),
   workers: value(z.int().min(1).max(64), DESCRIPTIONS.workers),
   watchNamespaces: value(

@@ -115,6 +115,7 @@ describe('values that pass the schema of the chart', function () {
     ['claims in the resources of agents', { agent: { resources: { claims: [] } } }],
     ['a quantity that is not one', { agent: { resources: { limits: { cpu: 'half' } } } }],
     ['several replicas without leader election', { replicaCount: 2, leaderElection: { enabled: false } }],
+    ['profiles on the loopback address of the node', { profilingPort: 6060, hostNetwork: true }],
     ['an invalid name', { fullnameOverride: 'Guard_1' }],
     ['a sample rate above 1', { agent: { accessLogSampleRate: 2 } }],
     [

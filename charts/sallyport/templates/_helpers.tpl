@@ -104,6 +104,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and (include "sallyport.nodeEnabled" .) (eq .Values.capture.node.namespace .Release.Namespace) -}}
 {{- fail "capture.node.namespace must not be the namespace of the release, which needs no privileged pods" -}}
 {{- end -}}
+{{- if and .Values.hostNetwork .Values.profilingPort -}}
+{{- fail "profilingPort must be 0 with hostNetwork: its loopback address is that of the node, from which every process and pod of the node's network could take profiles" -}}
+{{- end -}}
 {{- if and .Values.feed.enabled (not .Values.webhook.injection.enabled) -}}
 {{- fail "feed.enabled needs webhook.injection.enabled: injection tells agents where the feed is" -}}
 {{- end -}}
