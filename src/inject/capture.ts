@@ -119,7 +119,8 @@ function ascending(one: number, other: number): number {
   return one - other;
 }
 
-function declaredPorts(containers: readonly Raw[]): readonly number[] {
+/** TCP ports that containers declare, in their order. */
+export function declaredPorts(containers: readonly Raw[]): readonly number[] {
   return containers.flatMap((container) => tcpPortsOf(container).flatMap((entry) => portOf(entry['containerPort']) ?? []));
 }
 

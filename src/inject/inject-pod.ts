@@ -19,6 +19,7 @@ import {
   INCLUDE_PORTS_ANNOTATION,
   INJECTION_LABEL,
   ISTIO_INCLUDE_PORTS_ANNOTATION,
+  PROFILING_PORT_ANNOTATION,
   REWRITE_PROBES_ANNOTATION,
   TLS_VOLUME_ANNOTATION,
 } from '../api/kube/names.ts';
@@ -26,7 +27,7 @@ import { type AgentObstacle, agentObstacleOf, OBSTACLES } from '../api/kube/pod-
 import { slotName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
-import { type Capture, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
+import { type Capture, declaredPorts, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
 import { findPodSecurity } from './pod-security.ts';
 import { settingsOfPod } from './pod-settings.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
@@ -79,8 +80,8 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const istio = context.settings.istioPods === 'skip' ? istioTraitOf(labelsOf(bare), rawOf(bare['spec'])) : undefined;
   if (istio !== undefined) return unchanged(notInjected(istio.path, `${istio.what}, which is to enforce`));
   const own = settingsOfPod(context.settings, rawOf(rawOf(bare['metadata'])['annotations']));
-  const { capture, findings: found, clamped } = inspectTemplate(bare, context);
-  const findings = [...own.findings, ...missingVolume(own.settings, rawOf(bare['spec'])), ...found];
+  const { capture, appPorts, findings: found, clamped } = inspectTemplate(bare, context);
+  const findings = [...own.findings, ...missingVolume(own.settings, rawOf(bare['spec'])), ...takenPort(own.settings, appPorts), ...found];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
   const plan = {
     settings: own.settings,
@@ -103,7 +104,8 @@ export function findTemplateProblems(input: Raw, services: readonly ServicePort[
   const settings = { image: '', version: '', trust: { anchor: '', floor: 0 }, istioPods: 'inject' } as const;
   const own = settingsOfPod(settings, rawOf(rawOf(bare['metadata'])['annotations']));
   // Which values are clamped depends on the settings of the installation.
-  return [...own.findings.filter(({ severity }) => severity === 'error'), ...inspectTemplate(bare, { settings, services }).findings];
+  const { appPorts, findings } = inspectTemplate(bare, { settings, services });
+  return [...own.findings.filter(({ severity }) => severity === 'error'), ...takenPort(own.settings, appPorts), ...findings];
 }
 
 /** An error when the pod has no volume of the name that its annotation gives. */
@@ -114,8 +116,17 @@ function missingVolume({ tls }: InjectionSettings, spec: Raw): readonly Finding[
   return [{ code: 'SP_ANNOTATION', severity: 'error', path, message: `the pod has no volume "${name}"` }];
 }
 
+/** An error when the application could not listen on its port, because its agent, which starts first, serves profiles there. */
+function takenPort({ profilingPort }: InjectionSettings, appPorts: readonly number[]): readonly Finding[] {
+  if (profilingPort === undefined || !appPorts.includes(profilingPort)) return [];
+  const path = `metadata.annotations[${PROFILING_PORT_ANNOTATION}]`;
+  return [{ code: 'SP_ANNOTATION', severity: 'error', path, message: `"${profilingPort}" is not free: the application uses it` }];
+}
+
 interface Inspection {
   readonly capture: Capture;
+  /** Ports of the application, as far as they are known. */
+  readonly appPorts: readonly number[];
   readonly findings: readonly Finding[];
   readonly clamped: readonly string[];
 }
@@ -126,6 +137,7 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
   const containers = [...rawListOf(spec['containers']), ...sidecarsOf(spec)];
   const { services = [] } = context;
   const capture = planCapture(containers, annotations, services);
+  const appPorts = [...declaredPorts(containers), ...capture.captured, ...capture.excluded];
   const findings = [
     ...capture.findings,
     ...nameConflictsOf(spec),
@@ -136,8 +148,9 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
     ...clamped.map(clampedExclusion),
   ];
   // What would be unreachable depends on the errors.
-  if (findings.some(({ severity }) => severity === 'error')) return { capture, findings, clamped };
-  return { capture, findings: [...findings, ...findHooks({ containers, capture, rewrites: wantsRewrite(annotations) })], clamped };
+  if (findings.some(({ severity }) => severity === 'error')) return { capture, appPorts, findings, clamped };
+  const hooks = findHooks({ containers, capture, rewrites: wantsRewrite(annotations) });
+  return { capture, appPorts, findings: [...findings, ...hooks], clamped };
 }
 
 /** The pod before injection; the input itself if it has no agent. Named probe ports come back as numbers. */

@@ -2,7 +2,14 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
-import { AGENT_ADMIN_PORT, AGENT_CAPTURE_PORT, APP_PROTOCOLS, TLS_FILE_NAME, TLS_MODES } from '../api/kube/agent-contract.ts';
+import {
+  AGENT_ADMIN_PORT,
+  AGENT_CANARY_PORT,
+  AGENT_CAPTURE_PORT,
+  APP_PROTOCOLS,
+  TLS_FILE_NAME,
+  TLS_MODES,
+} from '../api/kube/agent-contract.ts';
 import type { ResourceRequirements, TlsSettings } from '../api/kube/agent-settings.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
@@ -63,6 +70,7 @@ const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 const PROBE: Range = { min: 1, max: 3600, whole: true };
 /** The agent is not root. */
 const OWN_PORT: Range = { min: 1024, max: 65_535, whole: true };
+const AGENT_PORTS: readonly number[] = [AGENT_CAPTURE_PORT, AGENT_CANARY_PORT, AGENT_ADMIN_PORT];
 const DRAIN: Range = { min: 0, max: 3600, whole: false };
 const CONNECTIONS: Range = { min: 1, max: 1_000_000, whole: true };
 
@@ -135,10 +143,8 @@ class AnnotationReader {
   /** A port that the agent listens on besides those of every agent. */
   ownPort(name: string): number | undefined {
     const port = this.number(name, OWN_PORT);
-    const isTaken = port === AGENT_ADMIN_PORT || port === AGENT_CAPTURE_PORT;
-    return isTaken
-      ? this.#refuse(name, String(port), `free: ${AGENT_CAPTURE_PORT} and ${AGENT_ADMIN_PORT} are ports of every agent`)
-      : port;
+    if (port === undefined || !AGENT_PORTS.includes(port)) return port;
+    return this.#refuse(name, String(port), `free: ${AGENT_PORTS.join(', ')} are ports of every agent`);
   }
 
   /** A number above `bound` becomes `bound`. */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { injectPodTemplate } from '../../../src/inject/inject-pod.ts';
+import type { Finding } from '../../../src/errors.ts';
+import { findTemplateProblems, injectPodTemplate } from '../../../src/inject/inject-pod.ts';
 import { settingsOfPod } from '../../../src/inject/pod-settings.ts';
 import type { InjectionSettings } from '../../../src/inject/settings.ts';
 import { findUnknownAnnotations } from '../../../src/inject/unknown-annotations.ts';
@@ -101,12 +102,41 @@ describe('settings of the agent of one pod', () => {
     ['startup-failure-threshold', '1.5'],
     ['profiling-port', '80'],
     ['profiling-port', '15020'],
+    ['profiling-port', '15007'],
   ] as const) {
     it(`are refused when ${name} is ${value}`, () => {
       const { findings } = settingsOfPod(BASE, { ...own({ [name]: value }) });
       expect(findings.map(({ code, severity }) => `${severity} ${code}`)).to.deep.equal(['error SP_ANNOTATION']);
     });
   }
+});
+
+describe('the port for profiles', () => {
+  const found = (port: string, annotations: Readonly<Record<string, string>> = {}): readonly string[] => {
+    const spec = {
+      initContainers: [{ name: 'sidecar', restartPolicy: 'Always', ports: [{ containerPort: 7070 }] }],
+      containers: [{ name: 'a', ports: [{ containerPort: 8080 }, { containerPort: 6060, protocol: 'UDP' }] }],
+    };
+    const pod = { metadata: { annotations: own({ 'profiling-port': port, ...annotations }) }, spec };
+    const errorsOf = (findings: readonly Finding[]): readonly string[] =>
+      findings.flatMap(({ severity, path, message }) => (severity === 'error' ? [`${path}: ${message}`] : []));
+    const injected = errorsOf(injectPodTemplate(pod, { workload: { kind: 'deployment', name: 'a' }, settings: BASE }).findings);
+    expect(errorsOf(findTemplateProblems(pod, []))).to.deep.equal(injected);
+    return injected;
+  };
+  const refused = (port: string): readonly string[] => [
+    `metadata.annotations[sallyport.dev/profiling-port]: "${port}" is not free: the application uses it`,
+  ];
+
+  it('is refused when a container or an annotation names it, because the application could not listen on it', () => {
+    for (const port of ['8080', '7070']) expect(found(port)).to.deep.equal(refused(port));
+    expect(found('9000', { 'exclude-inbound-ports': '9000' })).to.deep.equal(refused('9000'));
+    expect(found('9000', { 'include-inbound-ports': '9000' })).to.deep.equal(refused('9000'));
+  });
+
+  it('may be any other', () => {
+    expect(found('6060')).to.deep.equal([]);
+  });
 });
 
 describe('ports that an annotation excludes', () => {
