@@ -7,9 +7,9 @@ import type { InjectedFeed } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { InjectedTrust, InjectionSettings } from '../inject/settings.ts';
-import type { EditedPods } from '../resolve/edited-pods.ts';
 import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
 import type { KeyPair } from './certs/issue.ts';
+import type { NewAccessJob } from './new-access.ts';
 
 /** Settings of the thread, which do not change. */
 export interface AdmissionSettings {
@@ -26,7 +26,9 @@ export interface AdmissionSettings {
 export type Question =
   | { readonly kind: 'pod'; readonly workload: WorkloadRef; readonly labels: Readonly<Record<string, string>> }
   /** Absent policy: the object is not valid. */
-  | { readonly kind: 'policy'; readonly policy?: Policy };
+  | { readonly kind: 'policy'; readonly policy?: Policy }
+  /** The pods whose policies an edit changes: large, and asked for only when the edit is allowed and can be searched now. */
+  | { readonly kind: 'edit'; readonly policy: Policy };
 
 /** About a new pod. */
 export interface PodFacts {
@@ -48,17 +50,22 @@ export interface PolicyFacts {
   readonly ports?: ReadonlySet<number>;
   /** Why the policy would be over its budget; absent: it would not. */
   readonly excess?: string;
-  /** The pods whose policies the edit changes; absent: they are not needed. */
-  readonly editedPods?: EditedPods;
 }
 
-/** The answer to a question of either kind. */
-export type Facts<Q extends Question['kind']> = Q extends 'pod' ? PodFacts : PolicyFacts;
+/** The answer to a question by its kind. */
+export interface FactsByKind {
+  readonly pod: PodFacts;
+  readonly policy: PolicyFacts;
+  readonly edit: NewAccessJob;
+}
+
+/** Any answer. */
+export type Facts = FactsByKind[Question['kind']];
 
 /** To the thread. */
 export type ToAdmission =
   | { readonly kind: 'certificate'; readonly serving: KeyPair }
-  | { readonly kind: 'answer'; readonly id: number; readonly facts: PodFacts | PolicyFacts }
+  | { readonly kind: 'answer'; readonly id: number; readonly facts: Facts }
   /** The question could not be answered: a bug. */
   | { readonly kind: 'failure'; readonly id: number; readonly message: string }
   /** Asks for a sign of life. */

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { InvariantError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
-import type { AdmissionSettings, FromAdmission, PodFacts, PolicyFacts, Question, ToAdmission } from './admission-messages.ts';
+import type { AdmissionSettings, Facts, FromAdmission, Question, ToAdmission } from './admission-messages.ts';
 import type { KeyPair } from './certs/issue.ts';
 import type { AdmissionServer } from './server.ts';
 
@@ -16,7 +16,7 @@ export interface AdmissionThreadOptions {
   /** Starts `admission-worker.ts` with {@link ADMISSION_MEMORY}. */
   readonly startWorker: (settings: AdmissionSettings) => Worker;
   /** Answers a question from the caches of this replica. Must not wait. */
-  readonly answer: (question: Question) => PodFacts | PolicyFacts;
+  readonly answer: (question: Question) => Facts;
   /** Called after each review. */
   readonly onReview?: (sample: ReviewSample) => void;
   readonly clock: Clock;

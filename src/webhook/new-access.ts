@@ -3,6 +3,7 @@
  * found by then is said not to be decided. The worker stays for the next review for a while, because its start takes most of that moment.
  */
 import { on } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ResourceLimits, Worker } from 'node:worker_threads';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EditedPods } from '../resolve/edited-pods.ts';
@@ -29,23 +30,28 @@ export interface NewAccessOptions {
   readonly idleMs?: number;
 }
 
-/** The longest time that a review waits, start of the worker included. */
+/** The longest time that a review waits for the pods, and then for the search, start of the worker included. */
 export const NEW_ACCESS_LIMIT_MS = 200;
 /** Memory of the worker, which shares the limit of the controller's container. */
 export const NEW_ACCESS_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 64 };
 /** Workloads that are named; more say nothing new about the edit. */
 const MAX_WARNINGS = 3;
 
-/** Creates the function that gives the warnings of one review. Only one worker runs at a time, so that a flood of reviews takes no more. */
-export function createNewAccessWarnings(options: NewAccessOptions): (job: NewAccessJob) => Promise<readonly string[]> {
+/**
+ * Creates the function that gives the warnings of one review. Only one worker runs at a time, so that a flood of reviews takes no more, and only
+ * one set of pods is collected at a time, because it may be large.
+ */
+export function createNewAccessWarnings(options: NewAccessOptions): (collect: () => Promise<NewAccessJob>) => Promise<readonly string[]> {
   const search = new Search(options);
-  let isBusy = false;
-  return async (job) => {
-    if (job.pods.length === 0) return [];
-    if (isBusy) return [undecided(job.pods.length, 'another edit is being analysed')];
-    isBusy = true;
+  let [isBusy, isCollecting] = [false, false];
+  return async (collect) => {
+    if (isBusy || isCollecting) return [undecided('', 'another edit is being analysed')];
+    [isBusy, isCollecting] = [true, true];
     try {
-      return warningsOf(job, await search.answersOf(job), options.limitMs);
+      const collecting = collect().finally(() => (isCollecting = false));
+      const job = await Promise.race([collecting, delay(options.limitMs, undefined, { ref: false })]);
+      if (job === undefined) return [undecided('', 'the controller is too busy to name the pods')];
+      return warningsOf(job, job.pods.length === 0 ? [] : await search.answersOf(job), options.limitMs);
     } finally {
       isBusy = false;
     }
@@ -115,12 +121,16 @@ function warningsOf({ pods, isCut }: NewAccessJob, answers: readonly NewAccessAn
     ...shown.slice(0, MAX_WARNINGS),
     ...(shown.length > MAX_WARNINGS ? [`this edit lets in more to ${shown.length - MAX_WARNINGS} other workloads`] : []),
     ...(isCut
-      ? ['not decided for all pods whether this edit lets in more: there are too many sets of policies; sallyport diff decides it']
+      ? [
+          'not decided for all pods whether this edit lets in more: there are too many sets of policies, or too large ones; sallyport diff decides it',
+        ]
       : []),
-    ...(missing > 0 ? [undecided(missing, `no answer within ${limitMs} ms`)] : []),
+    ...(missing > 0
+      ? [undecided(missing === 1 ? ' for one set of pods' : ` for ${missing} sets of pods`, `no answer within ${limitMs} ms`)]
+      : []),
   ];
 }
 
-function undecided(count: number, reason: string): string {
-  return `not decided for ${count === 1 ? 'one set of pods' : `${count} sets of pods`} whether this edit lets in more: ${reason}; sallyport diff decides it`;
+function undecided(where: string, reason: string): string {
+  return `not decided${where} whether this edit lets in more: ${reason}; sallyport diff decides it`;
 }

@@ -5,14 +5,14 @@ import type { Worker } from 'node:worker_threads';
 import { parsePolicy } from '../api/istio/parse-policy.ts';
 import { projectPod } from '../api/kube/slim.ts';
 import { workloadIdOf } from '../api/kube/workload.ts';
-import type { AdmissionSettings, Facts, Question } from './admission-messages.ts';
+import type { AdmissionSettings, FactsByKind, Question } from './admission-messages.ts';
 import { reviewPod } from './mutate.ts';
 import { createNewAccessWarnings, NEW_ACCESS_LIMIT_MS } from './new-access.ts';
 import type { Reviewer } from './server.ts';
 import { reviewPolicy } from './validate.ts';
 
 /** Asks the caches of the controller. Rejects when there is no answer in time. */
-export type Ask = <Q extends Question>(question: Q) => Promise<Facts<Q['kind']>>;
+export type Ask = <Q extends Question>(question: Q) => Promise<FactsByKind[Q['kind']]>;
 
 /** What reviews depend on. */
 export interface ReviewersOptions extends Pick<AdmissionSettings, 'injection'> {
@@ -47,10 +47,10 @@ function policyReviewer({ ask, startNewAccess }: ReviewersOptions): Reviewer {
     startNewAccess === undefined ? undefined : createNewAccessWarnings({ startWorker: startNewAccess, limitMs: NEW_ACCESS_LIMIT_MS });
   return async (request) => {
     const { value: policy } = request.object === undefined ? {} : parsePolicy(request.object);
-    const { mesh, ports, excess, editedPods } = await ask({ kind: 'policy', ...(policy === undefined ? {} : { policy }) });
+    const { mesh, ports, excess } = await ask({ kind: 'policy', ...(policy === undefined ? {} : { policy }) });
     const response = reviewPolicy(request, { mesh, portsFor: () => ports, whyOverBudget: () => excess });
-    if (!response.allowed || warnings === undefined || editedPods === undefined) return response;
-    const added = await warnings({ ...editedPods, mesh });
+    if (!response.allowed || warnings === undefined || policy === undefined) return response;
+    const added = await warnings(() => ask({ kind: 'edit', policy }));
     return { ...response, warnings: [...added, ...(response.warnings ?? [])] };
   };
 }

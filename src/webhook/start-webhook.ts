@@ -11,7 +11,7 @@ import type { EditedPods } from '../resolve/edited-pods.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import type { Tracer } from '../traces/tracer.ts';
-import type { AdmissionSettings, PodFacts, PolicyFacts, Question } from './admission-messages.ts';
+import type { AdmissionSettings, Facts, Question } from './admission-messages.ts';
 import { type AdmissionThreadOptions, startAdmissionThread } from './admission-thread.ts';
 import { followCertificateFiles } from './certs/certificate-files.ts';
 import { rotateCertificates, type ServedCertificate } from './certs/certificate-rotator.ts';
@@ -147,7 +147,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
 }
 
 /** What the caches of this replica know about a pod or a policy under review. */
-function answerFrom(options: WebhookOptions, question: Question): PodFacts | PolicyFacts {
+function answerFrom(options: WebhookOptions, question: Question): Facts {
   const mesh = options.mesh();
   if (question.kind === 'pod') {
     const { workload, labels } = question;
@@ -161,14 +161,14 @@ function answerFrom(options: WebhookOptions, question: Question): PodFacts | Pol
       ...(namespaceLabels === undefined ? {} : { namespaceLabels }),
     };
   }
+  if (question.kind === 'edit') return { mesh, pods: [], isCut: false, ...options.editedPods?.(question.policy) };
   const { policy } = question;
   if (policy === undefined) return { mesh };
-  const [ports, excess, editedPods] = [options.portsFor(policy), options.whyOverBudget(policy), options.editedPods?.(policy)];
+  const [ports, excess] = [options.portsFor(policy), options.whyOverBudget(policy)];
   return {
     mesh,
     ...(ports === undefined ? {} : { ports }),
     ...(excess === undefined ? {} : { excess }),
-    ...(editedPods === undefined ? {} : { editedPods }),
   };
 }
 

@@ -65,4 +65,26 @@ describe('editedPods', () => {
     expect(editedPods(allow('new'), selectionOf(policies, pods), ROOT)).to.include({ isCut: true });
     expect(editedPods(allow('new'), selectionOf(policies.slice(1), pods.slice(1)), ROOT)).to.include({ isCut: false });
   });
+
+  it('gives no more policies than the thread of admission has memory for', () => {
+    const pods = Array.from({ length: 20 }, (_, at) => podOf(`p${at}`, { app: `p${at}` }));
+    const rules = [{ to: [{ operation: { paths: Array.from({ length: 10_000 }, (_, at) => `/${'a'.repeat(50)}/${at}`) } }] }];
+    const policies = pods.map(({ labels }, at) => ({ kind: 'policy' as const, after: allow(`a${at}`, { labels }, { rules }) }));
+    const found = editedPods(allow('new'), selectionOf(policies, pods), ROOT);
+
+    expect(found.isCut).to.equal(true);
+    expect(found.pods).to.have.lengthOf(2);
+    expect(editedPods(allow('new', {}, { rules }), selectionOf([], pods), ROOT)).to.include({ isCut: false });
+    // One policy alone may be too large.
+    const large = [{ to: [{ operation: { paths: Array.from({ length: 100_000 }, (_, at) => `/${at}`) } }] }];
+    expect(editedPods(allow('new', {}, { rules: large }), selectionOf([], pods), ROOT)).to.deep.equal({ pods: [], isCut: true });
+  });
+
+  it('counts a policy of several sets once', () => {
+    const pods = Array.from({ length: 10 }, (_, at) => podOf(`p${at}`, { app: `p${at}` }));
+    const rules = [{ to: [{ operation: { paths: Array.from({ length: 10_000 }, (_, at) => `/${'a'.repeat(50)}/${at}`) } }] }];
+    const policies = pods.map(({ labels }, at) => ({ kind: 'policy' as const, after: allow(`a${at}`, { labels }) }));
+
+    expect(editedPods(allow('new', {}, { rules }), selectionOf(policies, pods), ROOT).pods).to.have.lengthOf(10);
+  });
 });

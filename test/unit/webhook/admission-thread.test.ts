@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import type { ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
-import type { PodFacts, PolicyFacts, Question } from '../../../src/webhook/admission-messages.ts';
+import type { Facts, Question } from '../../../src/webhook/admission-messages.ts';
 import { type AdmissionThread, startAdmissionThread } from '../../../src/webhook/admission-thread.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
 import { startAdmissionWorker } from '../../support/admission-worker.ts';
@@ -35,12 +35,13 @@ let certificates: Certificates;
 let worker: Worker | undefined;
 let questions: Question[] = [];
 let samples: ReviewSample[] = [];
-let answer: (question: Question) => PodFacts | PolicyFacts;
+let answer: (question: Question) => Facts;
 const clock = createFakeClock();
 
-function factsFor(question: Question): PodFacts | PolicyFacts {
+function factsFor(question: Question): Facts {
   if (question.kind === 'pod')
     return { trust: TRUST, rootPolicies: [], trustDomains: ['cluster.local'], feed: { address: 'feed.example:9443', authorities: 'PEM' } };
+  if (question.kind === 'edit') return { mesh: DEFAULT_MESH_CONFIG, pods: [], isCut: true };
   return { mesh: DEFAULT_MESH_CONFIG, ports: new Set([8080]) };
 }
 
@@ -115,8 +116,19 @@ describe('the thread of admission', () => {
     const { body } = await review('/validate', policy);
 
     expect(body).to.include('9999');
-    expect(questions).to.have.lengthOf(1);
     expect(questions[0]).to.have.nested.property('policy.metadata.name', 'p');
+  });
+
+  it('asks for the pods that an edit changes only if the edit is allowed', async () => {
+    const { body } = await review('/validate', policy);
+
+    expect(body).to.include('not decided for all pods');
+    expect(questions.map(({ kind }) => kind)).to.deep.equal(['policy', 'edit']);
+    questions = [];
+    answer = () => ({ mesh: { ...DEFAULT_MESH_CONFIG, rootNamespace: 'foo' }, excess: 'it is large' });
+    const denied = await review('/validate', policy);
+    expect(JSON.parse(denied.body)).to.have.nested.property('response.allowed', false);
+    expect(questions.map(({ kind }) => kind)).to.deep.equal(['policy']);
   });
 
   it('denies an invalid policy', async () => {

@@ -6,6 +6,7 @@ import type { Policy } from '../../../src/api/istio/resources.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { EditedPod } from '../../../src/resolve/edited-pods.ts';
 import { createNewAccessWarnings, NEW_ACCESS_MEMORY, type NewAccessJob } from '../../../src/webhook/new-access.ts';
+import { until } from '../../support/fake-clock.ts';
 
 const LONG_MS = 60_000;
 
@@ -25,10 +26,18 @@ const pod = (name: string, before: readonly Policy[], after: readonly Policy[]):
 });
 const job = (...pods: readonly EditedPod[]): NewAccessJob => ({ pods, isCut: false, mesh: DEFAULT_MESH_CONFIG });
 
-function warnings(limitMs: number): (job: NewAccessJob) => Promise<readonly string[]> {
-  const startWorker = (): Worker =>
-    new Worker(new URL('../../../src/webhook/new-access-worker.ts', import.meta.url), { resourceLimits: NEW_ACCESS_MEMORY });
-  return createNewAccessWarnings({ startWorker, limitMs });
+/** The warnings for pods that are there already. */
+function askOf(options: Parameters<typeof createNewAccessWarnings>[0]): (edited: NewAccessJob) => Promise<readonly string[]> {
+  const ask = createNewAccessWarnings(options);
+  return (edited) => ask(() => Promise.resolve(edited));
+}
+
+function warnings(limitMs: number): ReturnType<typeof askOf> {
+  return askOf({ startWorker: newAccessWorker, limitMs });
+}
+
+function newAccessWorker(): Worker {
+  return new Worker(new URL('../../../src/webhook/new-access-worker.ts', import.meta.url), { resourceLimits: NEW_ACCESS_MEMORY });
 }
 
 describe('warnings of the webhook about new access', () => {
@@ -44,7 +53,7 @@ describe('warnings of the webhook about new access', () => {
       throw new Error('started');
     };
 
-    expect(await createNewAccessWarnings({ startWorker, limitMs: LONG_MS })(job())).to.deep.equal([]);
+    expect(await askOf({ startWorker, limitMs: LONG_MS })(job())).to.deep.equal([]);
   });
 
   it('says what is not decided in time', async () => {
@@ -66,6 +75,35 @@ describe('warnings of the webhook about new access', () => {
     expect(await ask(edited)).to.deep.equal(first);
   });
 
+  it('does not ask for the pods of an edit while another one is analysed', async () => {
+    const ask = createNewAccessWarnings({ startWorker: newAccessWorker, limitMs: LONG_MS });
+    const collected = Promise.withResolvers<NewAccessJob>();
+    const first = ask(() => collected.promise);
+    const second = await ask(() => Promise.reject(new Error('asked')));
+
+    expect(second).to.deep.equal(['not decided whether this edit lets in more: another edit is being analysed; sallyport diff decides it']);
+    collected.resolve(job());
+    expect(await first).to.deep.equal([]);
+  });
+
+  it('waits for the pods only a moment, and for no others until they are there', async () => {
+    const ask = createNewAccessWarnings({ startWorker: newAccessWorker, limitMs: 1 });
+    const late = Promise.withResolvers<NewAccessJob>();
+
+    expect((await ask(() => late.promise))[0]).to.include('too busy to name the pods');
+    expect((await ask(() => Promise.reject(new Error('asked'))))[0]).to.include('another edit');
+    late.reject(new Error('no answer'));
+    await until(async () => (await ask(() => Promise.resolve(job()))).length === 0, 'the end of the first question');
+  });
+
+  it('says that pods are left out, also when all are', async () => {
+    const found = await warnings(LONG_MS)({ ...job(), isCut: true });
+
+    expect(found).to.deep.equal([
+      'not decided for all pods whether this edit lets in more: there are too many sets of policies, or too large ones; sallyport diff decides it',
+    ]);
+  });
+
   it('keeps the worker for the next edit, and starts another one when it ended in between', async () => {
     const started: Worker[] = [];
     const startWorker = (): Worker => {
@@ -73,7 +111,7 @@ describe('warnings of the webhook about new access', () => {
       started.push(worker);
       return worker;
     };
-    const ask = createNewAccessWarnings({ startWorker, limitMs: LONG_MS });
+    const ask = askOf({ startWorker, limitMs: LONG_MS });
     const edited = job(pod('web', [policy([on('/a')])], [policy([on('/b')])]));
     const first = await ask(edited);
 
@@ -91,14 +129,14 @@ describe('warnings of the webhook about new access', () => {
       worker.once('exit', ended.resolve);
       return worker;
     };
-    await createNewAccessWarnings({ startWorker, limitMs: LONG_MS, idleMs: 1 })(job(pod('web', [], [policy([on('/a')])])));
+    await askOf({ startWorker, limitMs: LONG_MS, idleMs: 1 })(job(pod('web', [], [policy([on('/a')])])));
 
     await ended.promise;
   });
 
   it('admits an edit when the worker fails', async () => {
     const startWorker = (): Worker => new Worker('throw new Error("broken")', { eval: true });
-    const found = await createNewAccessWarnings({ startWorker, limitMs: LONG_MS })(job(pod('web', [], [policy([on('/a')])])));
+    const found = await askOf({ startWorker, limitMs: LONG_MS })(job(pod('web', [], [policy([on('/a')])])));
 
     expect(found).to.have.lengthOf(1);
     expect(found[0]).to.include('not decided');
@@ -110,7 +148,7 @@ describe('warnings of the webhook about new access', () => {
       if (isShort) throw new Error('no thread is left');
       return new Worker(new URL('../../../src/webhook/new-access-worker.ts', import.meta.url));
     };
-    const ask = createNewAccessWarnings({ startWorker, limitMs: LONG_MS });
+    const ask = askOf({ startWorker, limitMs: LONG_MS });
     const edited = job(pod('web', [policy([on('/a')])], [policy([on('/b')])]));
 
     expect((await ask(edited))[0]).to.include('not decided');
@@ -121,7 +159,7 @@ describe('warnings of the webhook about new access', () => {
   it('ends a worker that takes too much memory', async () => {
     const code = 'const all = []; for (;;) all.push(new Array(100_000).fill(all.length));';
     const startWorker = (): Worker => new Worker(code, { eval: true, resourceLimits: NEW_ACCESS_MEMORY });
-    const found = await createNewAccessWarnings({ startWorker, limitMs: LONG_MS })(job(pod('web', [], [policy([on('/a')])])));
+    const found = await askOf({ startWorker, limitMs: LONG_MS })(job(pod('web', [], [policy([on('/a')])])));
 
     expect(found[0]).to.include('not decided');
   });
@@ -140,7 +178,7 @@ describe('warnings of the webhook about new access', () => {
       }
     }
     const startWorker = (): Worker => new FailsAtTheEnd() as unknown as Worker;
-    const found = await createNewAccessWarnings({ startWorker, limitMs: 1 })(job(pod('web', [], [policy([on('/a')])])));
+    const found = await askOf({ startWorker, limitMs: 1 })(job(pod('web', [], [policy([on('/a')])])));
 
     expect(found[0]).to.include('not decided');
   });
@@ -160,7 +198,7 @@ describe('warnings of the webhook about new access', () => {
         return ended.promise;
       }
     }
-    const ask = createNewAccessWarnings({ startWorker: () => new EndsLate() as unknown as Worker, limitMs: 1 });
+    const ask = askOf({ startWorker: () => new EndsLate() as unknown as Worker, limitMs: 1 });
     const edited = job(pod('web', [], [policy([on('/a')])]));
     const first = ask(edited);
     await ending.promise;
