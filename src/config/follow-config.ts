@@ -7,6 +7,7 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ControllerConfig } from './controller.ts';
+import { whyNoAddresses } from './pod-identity.ts';
 
 /** Options of {@link followConfig}. */
 export interface FollowOptions {
@@ -55,6 +56,7 @@ export function followConfig(options: FollowOptions): ConfigFollower {
     try {
       const next = await read();
       refuseOtherRoot(options.first, next);
+      refuseEarlyAddresses(options.first, next);
       const wasInvalid = lastError !== '';
       lastError = '';
       const before = current;
@@ -109,6 +111,12 @@ function liveSetting<T>(listeners: Set<() => void>, current: () => T): LiveSetti
 function refuseOtherRoot(first: ControllerConfig, { mesh }: ControllerConfig): void {
   if (first.watchNamespaces.length === 0 || mesh.rootNamespace === first.mesh.rootNamespace) return;
   throw new RefusedError('SP_CONFIG', `mesh.rootNamespace: "${mesh.rootNamespace}" needs a restart, because watchNamespaces is set`);
+}
+
+/** What podIP depends on takes effect at the next start, it immediately: until then, every peer would be unknown. */
+function refuseEarlyAddresses(first: ControllerConfig, next: ControllerConfig): void {
+  const reason = whyNoAddresses(withLiveSettings(first, next));
+  if (reason !== undefined) throw new RefusedError('SP_CONFIG', `${reason}, and start the controller again`);
 }
 
 /** `config` with those settings of `next` that take effect without a restart. */

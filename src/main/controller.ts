@@ -14,6 +14,7 @@ import type { Recorder } from '../cluster/recorder.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig, namespacesToWatch } from '../config/controller.ts';
 import { type FollowOptions, followConfig } from '../config/follow-config.ts';
 import { agentRulesOf, injectionConfigOf } from '../config/injection.ts';
+import { requireAddresses } from '../config/pod-identity.ts';
 import { createReloadReports } from '../config/reload-reports.ts';
 import { type ConfigEvents, createConfigEvents } from '../controller/config-events.ts';
 import { createKeyServers, type KeyServers } from '../controller/key-servers.ts';
@@ -44,7 +45,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const input = { args: process.argv.slice(2), env: process.env };
   const file = configFileOf(input);
   const readConfig = async (): Promise<ControllerConfig> =>
-    requireFeed(loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) }));
+    requireAddresses(loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) }));
   const config = await readConfig();
   let log = (): Pick<ControllerConfig, 'logLevel' | 'logFormat'> => config;
   const logger = createLogger({ level: () => log().logLevel, format: () => log().logFormat, component: 'controller' });
@@ -304,13 +305,6 @@ function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClie
   });
   host = new URL(client.server).host;
   return client;
-}
-
-/** Commands that evaluate policies with the same file need no feed. @throws RefusedError SP_CONFIG */
-function requireFeed(config: ControllerConfig): ControllerConfig {
-  if (config.mesh.peerIdentity.podIP && !config.feed.enabled)
-    throw new RefusedError('SP_CONFIG', 'mesh.peerIdentity.podIP: needs feed.enabled, by which agents learn the addresses of pods');
-  return config;
 }
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;

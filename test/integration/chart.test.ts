@@ -373,6 +373,15 @@ describe('the chart: its values and the files generated from it', function () {
     expect(await errorOf('webhook.certManager.enabled=true')).to.include('feed.enabled needs the certificates that the controller issues');
   });
 
+  it('refuses identities by address where only some namespaces are read', async () => {
+    const error = await template('--set', 'feed.enabled=true,mesh.peerIdentity.podIP=true,watchNamespaces={shop}').then(
+      () => 'accepted',
+      (failure: Error) => failure.message,
+    );
+
+    expect(error).to.include('mesh.peerIdentity.podIP needs the pods of all namespaces');
+  });
+
   it('leaves certificates to cert-manager, and has no rights for them then', async () => {
     const objects = await template('--set', 'webhook.certManager.enabled=true');
     const spec = one(objects, 'Certificate').spec as unknown as { readonly secretName: string; readonly issuerRef: object };

@@ -91,6 +91,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- fail "replicaCount is above 1, so leaderElection.enabled must be true: without a leader all replicas would write" -}}
 {{- end -}}
 {{- if .Values.watchNamespaces -}}
+{{- if .Values.mesh.peerIdentity.podIP -}}
+{{- fail "mesh.peerIdentity.podIP needs the pods of all namespaces; remove watchNamespaces" -}}
+{{- end -}}
 {{- if .Values.feed.enabled -}}
 {{- fail "feed.enabled needs rights on the whole cluster, which the controller does not have with watchNamespaces" -}}
 {{- end -}}

@@ -73,6 +73,29 @@ describe('followed configuration', () => {
     expect(lines).to.deep.equal([{ needsRestart: false }, { needsRestart: true }]);
   });
 
+  for (const [what, startText, nextText, reason] of [
+    ['needs a feed that is not there before the next start', '', 'feed: { enabled: true }', 'needs feed.enabled'],
+    ['needs pods that are not read before the next start', 'watchNamespaces: [shop]', 'watchNamespaces: []', 'remove watchNamespaces'],
+  ] as const)
+    it(`refuses identities by address while it ${what}`, async () => {
+      const rest = 'webhook: { enabled: true, agentImage: "example/agent:1" }\n';
+      let fileText = `${rest}${startText}`;
+      const reloads: string[] = [];
+      const read = (): Promise<ControllerConfig> => Promise.resolve().then(() => loadControllerConfig({ args: [], env: {}, fileText }));
+      follower = followConfig({
+        first: await read(),
+        read,
+        logger,
+        pollMs: 2,
+        onReload: (result, { error }) => reloads.push(`${result} ${error}`),
+      });
+
+      fileText = `${rest}${nextText}\nmesh: { peerIdentity: { podIP: true } }`;
+      await until(() => reloads.length === 1, 'the refusal');
+      expect(reloads[0]).to.include(`failure mesh.peerIdentity.podIP: `).and.include(reason);
+      expect(follower.mesh.current().peerIdentity.podIP).to.equal(false);
+    });
+
   it('refuses another root namespace while only some namespaces are watched', async () => {
     let fileText = '';
     const reloads: string[] = [];
