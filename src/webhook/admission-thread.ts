@@ -59,7 +59,6 @@ class Thread {
   readonly #closed = Promise.withResolvers<void>();
   #worker: Worker | undefined;
   #serving: KeyPair | undefined;
-  #hasStarted = false;
   #isClosing = false;
   #cancelRestart = (): void => undefined;
   #cancelWatch = (): void => undefined;
@@ -70,23 +69,25 @@ class Thread {
     this.port = options.settings.port;
   }
 
-  start(): Promise<void> {
+  /** Starts a worker; resolves when it listens. Rejects when none can be started, or when it ended before it listened. */
+  async start(): Promise<void> {
     const worker = this.#options.startWorker({ ...this.#options.settings, port: this.port });
     this.#worker = worker;
-    return new Promise((resolve, reject) => {
-      worker.on('message', (message: FromAdmission) => {
-        if (message.kind === 'listening') resolve();
-        this.#onMessage(worker, message);
-      });
-      worker.on('error', (error) => {
-        this.#options.logger.error({ err: error }, 'the thread of admission failed');
-        reject(error);
-      });
-      worker.on('exit', () => {
-        reject(new InvariantError('the thread of admission ended before it listened'));
-        this.#onExit();
-      });
+    const listening = Promise.withResolvers<void>();
+    let reason: unknown = new InvariantError('the thread of admission ended before it listened');
+    worker.on('message', (message: FromAdmission) => {
+      if (message.kind === 'listening') listening.resolve();
+      this.#onMessage(worker, message);
     });
+    worker.on('error', (error) => {
+      this.#options.logger.error({ err: error }, 'the thread of admission failed');
+      reason = error;
+    });
+    worker.on('exit', () => {
+      this.#onExit();
+      listening.reject(reason);
+    });
+    await listening.promise;
   }
 
   serve(serving: KeyPair): void {
@@ -113,7 +114,6 @@ class Thread {
       case 'listening':
         this.port = message.port;
         this.isListening = true;
-        this.#hasStarted = true;
         if (this.#serving !== undefined) send(worker, { kind: 'certificate', serving: this.#serving });
         this.#missed = 0;
         this.#watch(worker);
@@ -158,14 +158,25 @@ class Thread {
   }
 
   #onExit(): void {
+    const hasServed = this.isListening;
     this.#cancelWatch();
     this.#worker = undefined;
     this.isListening = false;
-    this.#closed.resolve();
-    // The caller learns that the first start failed.
-    if (this.#isClosing || !this.#hasStarted) return;
-    this.#options.logger.error({}, 'the thread of admission ended; it is started again');
-    this.#cancelRestart = this.#options.clock.after(RESTART_MS, () => void this.start().catch(() => undefined));
+    if (this.#isClosing) this.#closed.resolve();
+    // Of one that has not served, the caller of `start` learns.
+    else if (hasServed) {
+      this.#options.logger.error({}, 'the thread of admission ended; it is started again');
+      this.#restart();
+    }
+  }
+
+  #restart(): void {
+    this.#cancelRestart = this.#options.clock.after(RESTART_MS, () => {
+      this.start().catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'the thread of admission does not start; it is tried again');
+        if (!this.#isClosing) this.#restart();
+      });
+    });
   }
 }
 

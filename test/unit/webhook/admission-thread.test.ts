@@ -1,13 +1,15 @@
 /* The thread of admission over TLS, with its questions to the caches. */
 import { once } from 'node:events';
+import type { ClientRequest, OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import type { Clock } from '../../../src/clock.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import type { ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
-import type { Facts, Question } from '../../../src/webhook/admission-messages.ts';
+import type { AdmissionSettings, Facts, Question } from '../../../src/webhook/admission-messages.ts';
 import { type AdmissionThread, startAdmissionThread } from '../../../src/webhook/admission-thread.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
 import { startAdmissionWorker } from '../../support/admission-worker.ts';
@@ -45,21 +47,51 @@ function factsFor(question: Question): Facts {
   return { mesh: DEFAULT_MESH_CONFIG, ports: new Set([8080]) };
 }
 
-async function review(path: string, object: object): Promise<{ readonly status: number; readonly body: string }> {
-  const admission = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object };
-  const sent = request({
+function open(port: number, path: string, headers: OutgoingHttpHeaders = {}): ClientRequest {
+  return request({
     host: '127.0.0.1',
-    port: thread.port,
+    port,
     servername: dnsNames[0],
     ca: certificates.authority.certPem,
     agent: false,
     method: 'POST',
     path,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
   });
-  sent.end(JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: admission }));
+}
+
+function bodyOf(object: object): string {
+  const admission = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object };
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: admission });
+}
+
+async function review(path: string, object: object): Promise<{ readonly status: number; readonly body: string }> {
+  const sent = open(thread.port, path);
+  sent.end(bodyOf(object));
   const [response] = await once(sent, 'response');
   return { status: response.statusCode, body: await text(response) };
+}
+
+/** A thread whose workers are started by `startWorker`, one after the other. */
+function startSecond(
+  time: Clock,
+  startWorker: (nth: number, settings: AdmissionSettings) => Worker,
+  port: number = 0,
+): Promise<AdmissionThread> {
+  let nth = 0;
+  return startAdmissionThread({
+    settings: {
+      host: '127.0.0.1',
+      port,
+      tlsMinVersion: 'TLSv1.2',
+      injection: { image: 'example/agent:1', version: '1' },
+      newAccess: false,
+    },
+    startWorker: (settings) => startWorker(nth++, settings),
+    answer: factsFor,
+    clock: time,
+    logger: createLogger({ level: 'silent', component: 'test' }),
+  });
 }
 
 describe('the thread of admission', () => {
@@ -199,22 +231,10 @@ describe('the thread of admission', () => {
       "const { parentPort } = require('node:worker_threads'); parentPort.postMessage({ kind: 'listening', port: 1 }); for (;;);";
     const started: Worker[] = [];
     const time = createFakeClock();
-    const second = await startAdmissionThread({
-      settings: {
-        host: '127.0.0.1',
-        port: 0,
-        tlsMinVersion: 'TLSv1.2',
-        injection: { image: 'example/agent:1', version: '1' },
-        newAccess: false,
-      },
-      startWorker: (settings) => {
-        const made = started.length === 0 ? new Worker(hanging, { eval: true }) : startAdmissionWorker({ ...settings, port: 0 });
-        started.push(made);
-        return made;
-      },
-      answer: factsFor,
-      clock: time,
-      logger: createLogger({ level: 'silent', component: 'test' }),
+    const second = await startSecond(time, (nth, settings) => {
+      const made = nth === 0 ? new Worker(hanging, { eval: true }) : startAdmissionWorker({ ...settings, port: 0 });
+      started.push(made);
+      return made;
     });
     time.advance(8_000);
     expect(second.check()).to.equal(undefined);
@@ -234,20 +254,55 @@ describe('the thread of admission', () => {
     await second.close();
   });
 
-  it('reports that the port is in use', async () => {
-    const second = startAdmissionThread({
-      settings: {
-        host: '127.0.0.1',
-        port: thread.port,
-        tlsMinVersion: 'TLSv1.2',
-        injection: { image: 'example/agent:1', version: '1' },
-        newAccess: false,
-      },
-      startWorker: startAdmissionWorker,
-      answer: factsFor,
-      clock,
-      logger: createLogger({ level: 'silent', component: 'test' }),
+  it('is tried again when it cannot be started again, or ends while it starts', async () => {
+    const time = createFakeClock();
+    const started: Worker[] = [];
+    const second = await startSecond(time, (nth, settings) => {
+      if (nth === 1) throw new Error('no thread is left');
+      const made = nth === 2 ? new Worker('process.exit(1)', { eval: true }) : startAdmissionWorker(settings);
+      started.push(made);
+      return made;
     });
+    await started[0]?.terminate();
+    await until(() => time.pending().length === 1, 'the end of the thread');
+    time.advance(1_000);
+    await until(() => time.pending().length === 1, 'the first failure');
+    time.advance(1_000);
+    await until(() => started.length === 2 && time.pending().length === 1, 'the second failure');
+    expect(second.check()).to.equal('the thread of admission is being started again');
+    time.advance(1_000);
+    await until(() => second.check() === undefined, 'the thread', PATIENCE_MS);
+    expect(started).to.have.lengthOf(3);
+    await second.close();
+    expect(time.pending()).to.deep.equal([]);
+  });
+
+  it('waits for open reviews when it closes, also after it was started again', async () => {
+    const time = createFakeClock();
+    const started: Worker[] = [];
+    const second = await startSecond(time, (_, settings) => {
+      const made = startAdmissionWorker(settings);
+      started.push(made);
+      return made;
+    });
+    second.serve(certificates.serving);
+    await started[0]?.terminate();
+    await until(() => second.check() !== undefined, 'the end of the thread');
+    time.advance(1_000);
+    await until(() => second.check() === undefined, 'the thread', PATIENCE_MS);
+
+    const sent = open(second.port, '/mutate', { expect: '100-continue' });
+    sent.flushHeaders();
+    await once(sent, 'continue');
+    const closing = second.close();
+    sent.end(bodyOf(pod));
+    const [response] = await once(sent, 'response');
+    expect(await text(response)).to.include('"allowed":true');
+    await closing;
+  });
+
+  it('reports that the port is in use', async () => {
+    const second = startSecond(clock, (_, settings) => startAdmissionWorker(settings), thread.port);
 
     const error = await second.then(
       () => undefined,
