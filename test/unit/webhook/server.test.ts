@@ -7,6 +7,7 @@ import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-conf
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWebhookMetrics, type ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
 import type { SpanDescription, Tracer } from '../../../src/traces/tracer.ts';
+import type { AdmissionResponse } from '../../../src/webhook/admission.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
 import { reviewPod } from '../../../src/webhook/mutate.ts';
 import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
@@ -383,6 +384,68 @@ describe('admission server: errors, certificates and metrics', () => {
 
     expect(series).to.match(/sallyport_admission_reviews_total\{webhook="\/mutate",result="patched"\} \d/);
     expect(series).to.match(/controller_runtime_webhook_requests_total\{webhook="unknown",code="404"\} 4/);
+  });
+});
+
+describe('admission server: memory', () => {
+  const large = JSON.stringify(reviewOf({ kind: 'Large', text: 'a'.repeat(4_000_000) }));
+  let held: (() => void)[] = [];
+
+  async function start(memoryWaitMs: number): Promise<void> {
+    certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
+    [held, samples] = [[], []];
+    const hold = async (): Promise<AdmissionResponse> => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return { allowed: true };
+    };
+    server = await startAdmissionServer({
+      host: '127.0.0.1',
+      port: 0,
+      tlsMinVersion: 'TLSv1.2',
+      reviewers: { '/hold': hold, '/pass': () => ({ allowed: true }) },
+      metrics: { onReview: (sample) => void samples.push(sample) },
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      memoryWaitMs,
+    });
+    server.serve(certificates.serving);
+  }
+
+  afterEach(() => server.close());
+
+  it('is not given to a large body while others have it, but to small ones', async () => {
+    await start(1);
+    const first = [1, 2, 3].map(() => call('/hold', large));
+    await until(() => held.length === 3, 'three reviews');
+
+    // The connection may end before the client has read why.
+    const refused = await call('/pass', large).then(
+      ({ status, body }) => `${status} ${body}`,
+      () => '503 other reviews take too much memory\n',
+    );
+    expect(refused).to.equal('503 other reviews take too much memory\n');
+    expect(samples).to.have.lengthOf(1);
+    expect(samples[0]).to.include({ webhook: '/pass', code: 503, result: 'error' });
+    const small = await Promise.all(Array.from({ length: 50 }, () => call('/pass', JSON.stringify(reviewOf(pod)))));
+    expect(small.map(({ status }) => status)).to.deep.equal(small.map(() => 200));
+    for (const end of held) end();
+    expect((await Promise.all(first)).map(({ status }) => status)).to.deep.equal([200, 200, 200]);
+    expect((await call('/pass', large)).status).to.equal(200);
+  });
+
+  it('is given to a large body when a review has ended', async () => {
+    await start(60_000);
+    const all = [1, 2, 3, 4].map(() => call('/hold', large));
+    await until(() => held.length === 3, 'three reviews');
+    held.shift()?.();
+    await until(() => held.length === 3, 'the fourth review');
+    for (const end of held) end();
+    expect((await Promise.all(all)).map(({ status }) => status)).to.deep.equal([200, 200, 200, 200]);
+  });
+
+  it('is not given to a body that would take it all when it is parsed', async () => {
+    await start(1);
+
+    expect(await call('/pass', `[${'{},'.repeat(1_000_000)}1]`)).to.deep.equal({ status: 413, body: 'the review takes too much memory\n' });
   });
 });
 
