@@ -31,11 +31,13 @@ export interface IdentityTableOptions {
   readonly pods: PodSource;
   /** Called for each change, in order. */
   readonly onChange: (change: IdentityChange) => void;
+  /** Time in which the next changes are collected, in milliseconds; absent: {@link COLLECT_MS}. */
+  readonly collectMs?: () => number;
 }
 
 /** Time that a pod must have had its address alone, and between two pods whose order is known, in milliseconds. */
 export const HOLD_MS = 5_000;
-/** Time in which changes are collected, in milliseconds: each is sent to every agent that asks. */
+/** Shortest time in which changes are collected, in milliseconds: each is sent to every agent that asks. */
 export const COLLECT_MS = 200;
 
 interface Owner {
@@ -80,10 +82,14 @@ export class IdentityTable {
     return this.#known.size;
   }
 
-  /** The whole table; what is collected is reported before. */
-  snapshot(): { readonly version: number; readonly entries: readonly IdentityEntry[] } {
-    this.#flush();
-    return { version: this.#version, entries: [...this.#known.values()] };
+  /** Number of the last change that was reported. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The whole table of this version. What is collected for the next one may already be part of it, and does no harm there twice. */
+  entries(): readonly IdentityEntry[] {
+    return [...this.#known.values()];
   }
 
   /** Follows the pods no longer. */
@@ -162,13 +168,12 @@ export class IdentityTable {
 
   #note(address: string): void {
     this.#changed.add(address);
-    this.#cancelFlush ??= this.#options.clock.after(COLLECT_MS, () => this.#flush());
+    const { clock, collectMs = () => COLLECT_MS } = this.#options;
+    this.#cancelFlush ??= clock.after(collectMs(), () => this.#flush());
   }
 
   #flush(): void {
-    this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    if (this.#changed.size === 0) return;
     const put: IdentityEntry[] = [];
     const drop: string[] = [];
     for (const address of this.#changed) {

@@ -7,7 +7,7 @@ import { parseUpdate } from '../../../src/feed/identities.ts';
 import { IdentityFeed, type IdentitySink } from '../../../src/feed-server/identity-feed.ts';
 import { COLLECT_MS, HOLD_MS } from '../../../src/feed-server/identity-table.ts';
 import { createStore, type Store } from '../../../src/state/store.ts';
-import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 
 interface Agent extends IdentitySink {
   backlog: number;
@@ -122,5 +122,60 @@ describe('the feed of pod identities', () => {
     const [, second] = agents;
     if (second !== undefined) feed.forget(second);
     expect(served()).to.equal(18);
+  });
+
+  it('sends changes to many agents in turns, in order and once, and to one that asks before its turn', async () => {
+    const agents = Array.from({ length: 1_000 }, agent);
+    for (const one of agents) {
+      feed.ask(one, { version: 0, askedMs: 1 });
+      one.got.length = 0;
+    }
+    const served = (): number => agents.filter(({ got }) => got.includes('change 2 +1')).length;
+    put(1);
+    settle();
+    expect(served()).to.equal(200);
+    // The next change comes while this one is being sent.
+    put(2);
+    settle();
+    const last = agents.at(-1);
+    if (last !== undefined) feed.ask(last, { version: 1, askedMs: 2 });
+    expect(last?.got).to.deep.equal(['change 2 +1', 'change 3 +1', 'current 3']);
+    expect(served()).to.equal(201);
+    last?.got.pop();
+
+    await until(() => agents.every(({ got }) => got.length === 2), 'all changes');
+    expect(agents.every(({ got }) => got.join() === 'change 2 +1,change 3 +1')).to.equal(true);
+    put(3);
+    settle();
+    expect(agents[0]?.got).to.have.lengthOf(3);
+  });
+
+  it('collects changes for longer the more agents there are', () => {
+    put(1);
+    clock.advance(HOLD_MS);
+    expect(clock.pending()).to.deep.equal([COLLECT_MS]);
+    for (const [agents, collectMs] of [
+      [10_000, 1_000],
+      [30_000, 2_000],
+    ] as const) {
+      clock.advance(2_000);
+      while (feed.subscribers < agents) feed.ask({ backlog: 0, sendIdentities: (_, onWritten) => onWritten() }, { version: 0, askedMs: 1 });
+      put(agents);
+      clock.advance(HOLD_MS);
+      expect(clock.pending()).to.deep.equal([collectMs]);
+    }
+  });
+
+  it('makes no version for each agent that needs the whole table while pods change', () => {
+    put(1);
+    settle();
+    const [one, other] = [agent(), agent()];
+    feed.ask(one, { version: 0, askedMs: 1 });
+    put(2);
+    clock.advance(HOLD_MS);
+    feed.ask(other, { version: 0, askedMs: 1 });
+    expect(other.got).to.deep.equal(one.got);
+    clock.advance(COLLECT_MS);
+    expect([one.got.at(-1), other.got.at(-1)]).to.deep.equal(['change 3 +1', 'change 3 +1']);
   });
 });

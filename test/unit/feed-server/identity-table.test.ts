@@ -25,7 +25,7 @@ describe('the table of pod identities', () => {
       ...over,
     });
   const remove = (name: string): void => pods.remove(`shop/${name}` as never);
-  const accounts = (): readonly string[] => table.snapshot().entries.map(([address, , account]) => `${address} ${account}`);
+  const accounts = (): readonly string[] => table.entries().map(([address, , account]) => `${address} ${account}`);
   const hold = (): void => clock.advance(HOLD_MS);
 
   beforeEach(() => {
