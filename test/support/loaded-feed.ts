@@ -30,7 +30,9 @@ export interface LoadedFeed {
 
 const SYSTEM = 'sallyport-system';
 const PATIENCE_MS = 300_000;
-const QUIET = 12;
+/** Time between two looks: each costs the controller as much as a scrape. */
+const LOOK_MS = 1_000;
+const QUIET = 3;
 /** Requests to the API server. */
 export const REQUESTS: RegExp = /^rest_client_requests_total\{/;
 
@@ -60,22 +62,19 @@ export async function startLoadedFeed(
   const watch = await watchWritten(cluster.client);
   await fillCluster(cluster.client, size, { address: `127.0.0.1:${port}`, authorities, serverName });
   await until(() => watch.bundles.size >= size.namespaces * size.workloads, 'all bundles', PATIENCE_MS);
-  const count: LoadedFeed['count'] = async (pattern) => {
-    const { text } = await controller.get('/metrics');
-    const lines = text.split('\n').filter((line) => pattern.test(line));
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
-  };
+  const metrics = async (): Promise<string> => (await controller.get('/metrics')).text;
   return {
     cluster,
     controller,
     watch,
     agents: { pods: await simulatedPods(cluster.client), port, authorities, serverName, tokenOf: tokenSigner(plane.stateDir) },
-    count,
+    count: async (pattern) => sumOf(await metrics(), pattern),
     settle: async () => {
       let before = -1;
-      for (let quiet = 0; quiet < QUIET; await new Promise((resolve) => setTimeout(resolve, 250))) {
-        const now = await count(REQUESTS);
-        quiet = now === before && (await count(/^workqueue_depth\{/)) === 0 ? quiet + 1 : 0;
+      for (let quiet = 0; quiet < QUIET; await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
+        const text = await metrics();
+        const now = sumOf(text, REQUESTS);
+        quiet = now === before && sumOf(text, /^workqueue_depth\{/) === 0 ? quiet + 1 : 0;
         before = now;
       }
     },
@@ -86,6 +85,11 @@ export async function startLoadedFeed(
       await plane.stop();
     },
   };
+}
+
+function sumOf(metrics: string, pattern: RegExp): number {
+  const lines = metrics.split('\n').filter((line) => pattern.test(line));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 function environment({ stateDir }: ControlPlane, port: number): Readonly<Record<string, string>> {
