@@ -21,7 +21,7 @@ import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.
 import type { MeshSource, Replica } from './replica.ts';
 import { recordSecondStreams } from './second-stream-events.ts';
 import { seedKeys } from './seed-keys.ts';
-import { createTouches, type Touches } from './touches.ts';
+import { createTouches, type Touches, type TouchesOptions } from './touches.ts';
 
 /** Parts and settings of the work of a leader. */
 export interface TermOptions {
@@ -79,9 +79,11 @@ export async function runTerm(
   await seedKeys({ ...replica, signer: keyRing.signer, rootNamespace, logger: options.logger }, signals.lost);
   const workSignal = finishingSignal(clock, signals);
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
-  const touches = createTermTouches(replica, options, workSignal);
+  let waitingBundles = (): number => 0;
+  const touches = createTermTouches(replica, { ...options, waitingBundles: () => waitingBundles() }, workSignal);
   const writes = replica.agents === undefined ? undefined : createTermWrites(replica, options, workSignal);
   const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches, writes }, workSignal);
+  waitingBundles = () => pipeline.queue.depth() + (writes?.queue.depth() ?? 0);
   const reports = options.reports === true ? createTermReports(replica, options, workSignal) : undefined;
   const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts }, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
@@ -190,12 +192,17 @@ function createTermWrites({ clock }: Replica, { metrics, logger, workers }: Term
   });
 }
 
-function createTermTouches(replica: Replica, { client, metrics, logger, touchBatchSize }: TermOptions, workSignal: AbortSignal): Touches {
+function createTermTouches(
+  replica: Replica,
+  { client, metrics, logger, touchBatchSize, waitingBundles }: TermOptions & Required<Pick<TouchesOptions, 'waitingBundles'>>,
+  workSignal: AbortSignal,
+): Touches {
   return createTouches({
     ...replica,
     kubeletResync: createKubeletResync({ client, onPatch: metrics.onTouch }),
     logger: logger.child({ part: 'touch' }),
     concurrency: touchBatchSize,
+    waitingBundles,
     workSignal,
     queueObserver: metrics.queue('pod-touch'),
     workerObserver: metrics.workers('pod-touch', touchBatchSize),

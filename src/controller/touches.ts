@@ -5,7 +5,7 @@
 import { objectKey, parseObjectKey, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, sleep } from '../clock.ts';
 import type { KubeletResync } from '../delivery/kubelet-resync.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { AgentReportsView } from '../status/agent-reports.ts';
@@ -22,6 +22,8 @@ export interface TouchesOptions {
   readonly kubeletResync: KubeletResync;
   /** Pods whose agents hold a stream of the feed need no annotation; absent: there is no feed. */
   readonly agents?: AgentReportsView;
+  /** Number of bundles that wait to be published, which go first; absent: 0. */
+  readonly waitingBundles?: () => number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Pods patched at the same time; default 8. */
@@ -42,6 +44,12 @@ export interface Touches {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
+/** Patches wait while more bundles than this do: an API server that patches pods as fast as it can is slow for bundles. */
+const MANY_BUNDLES = 8;
+/** Time between two looks, and longest wait of a patch, in milliseconds: bundles that never end must not keep volumes old. */
+const LOOK_MS = 50;
+const HOLD_MS = 2_000;
+
 /** Touches; nothing is patched before {@link Touches.run}. */
 export function createTouches(options: TouchesOptions): Touches {
   const {
@@ -49,6 +57,7 @@ export function createTouches(options: TouchesOptions): Touches {
     kubeletResync,
     ledger,
     agents,
+    waitingBundles = () => 0,
     clock,
     logger,
     queueObserver,
@@ -70,6 +79,7 @@ export function createTouches(options: TouchesOptions): Touches {
     return revision !== undefined && kubeletResync.isNeeded(pod, revision) ? revision : undefined;
   };
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
+    for (let heldMs = 0; heldMs < HOLD_MS && waitingBundles() > MANY_BUNDLES; heldMs += LOOK_MS) await sleep(clock, LOOK_MS, signal);
     const pod = clusterState.pods.get(key);
     const revision = pod === undefined ? undefined : missing(pod);
     if (pod !== undefined && revision !== undefined) await kubeletResync.patch(pod, revision, signal);

@@ -22,6 +22,7 @@ let fail: (name: string) => Error | undefined;
 let running: number;
 let most: number;
 let stop: () => Promise<void>;
+let waitingBundles: number;
 
 function publish(revision: string, resync?: string): void {
   ledger.setPublished('foo/pod/httpbin', {
@@ -46,8 +47,9 @@ describe('touches', () => {
     agents = createAgentReports(clock);
     patched = [];
     fail = () => undefined;
-    [running, most] = [0, 0];
+    [running, most, waitingBundles] = [0, 0, 0];
     touches = createTouches({
+      waitingBundles: () => waitingBundles,
       clusterState,
       ledger,
       agents,
@@ -75,6 +77,30 @@ describe('touches', () => {
     };
   });
   afterEach(() => stop());
+
+  it('let bundles go first, but wait no longer than two seconds each', async () => {
+    publish('r1');
+    waitingBundles = 100;
+    addPods(4);
+    await until(() => clock.pending().length === 3, 'the wait of three patches');
+    expect(patched).to.deep.equal([]);
+    waitingBundles = 8;
+    clock.advance(50);
+    await until(() => patched.length === 4, 'all patches');
+
+    waitingBundles = 100;
+    publish('r2');
+    touches.add(clusterState.pods.values(), 'normal');
+    for (let ms = 0; ms < 2_000; ms += 50) {
+      await until(() => clock.pending().length === 3, 'the wait of three patches');
+      clock.advance(50);
+    }
+    await until(() => patched.length === 7, 'three patches');
+    waitingBundles = 0;
+    await until(() => clock.pending().length > 0, 'the wait of the last one');
+    clock.advance(50);
+    await until(() => patched.length === 8, 'the last patch');
+  });
 
   it('patches no pod whose agent holds a stream of the feed, and others once agents have had time to connect', async () => {
     const withFeed = (name: string): SlimPod => {
