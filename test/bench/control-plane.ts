@@ -31,6 +31,7 @@ import {
 } from '../support/loaded-cluster.ts';
 import { openPolicyCluster } from '../support/policy-cluster.ts';
 import { cost, counters, print, spread, untilQuiet } from './support/controller-figures.ts';
+import { LoopDelay } from './support/loop-delay.ts';
 import { cpuMicros, peakRssMiB, rssMiB } from './support/processes.ts';
 import { closeConnections, reviews, WEBHOOK_PORT } from './support/reviews.ts';
 
@@ -53,6 +54,7 @@ const { values } = parseArgs({
 const size: ClusterSize = { namespaces: Number(values.namespaces), workloads: Number(values.workloads), pods: Number(values.pods) };
 const total = size.namespaces * size.workloads;
 const phases = new Set(values.phases.split(','));
+const loop = new LoopDelay();
 let marks = 0;
 
 /** What is measured. */
@@ -79,7 +81,8 @@ async function start(bench: Bench, webhook = false): Promise<ControllerProcess> 
     entry: values.entry,
     level: 'info',
     env: {
-      NODE_OPTIONS: `--max-semi-space-size=2 --max-old-space-size=512${profile}`,
+      NODE_OPTIONS: `--max-semi-space-size=2 --max-old-space-size=512 ${loop.nodeOptions}${profile}`,
+      ...loop.env,
       SALLYPORT_KUBE_API_QPS: values.qps,
       SALLYPORT_KUBE_API_BURST: String(2 * Number(values.qps)),
       ...env,
@@ -89,11 +92,6 @@ async function start(bench: Bench, webhook = false): Promise<ControllerProcess> 
 
 async function isLeader(controller: ControllerProcess): Promise<boolean> {
   return (await controller.metric('leader_election_master_status{name="sallyport-controller"}')) === 1;
-}
-
-/** 99th percentile of the event loop's delay since the last call, in milliseconds. */
-async function loopDelay(controller: ControllerProcess): Promise<number> {
-  return ((await controller.metric('nodejs_eventloop_lag_p99_seconds')) ?? 0) * 1000;
 }
 
 async function startUntilQuiet(bench: Bench, phase: string): Promise<ControllerProcess> {
@@ -112,7 +110,7 @@ async function startUntilQuiet(bench: Bench, phase: string): Promise<ControllerP
     'CPU s': cpuMicros(controller.pid) / 1e6,
     'RSS MiB': rssMiB(controller.pid),
     'peak MiB': peakRssMiB(controller.pid),
-    'event loop p99 ms': await loopDelay(controller),
+    'event loop p99 ms': await loop.read(controller.pid),
     ...done,
   });
   return controller;
@@ -131,7 +129,7 @@ function editMesh({ client, watch }: Bench): ReturnType<WrittenWatch['edit']> {
 async function measureEdits(bench: Bench, controller: ControllerProcess, phase: string): Promise<number> {
   const edits = 30;
   const times: number[] = [];
-  await loopDelay(controller);
+  await loop.read(controller.pid);
   const spent = await cost(controller, async () => {
     for (let at = 0; at < edits; at += 1) {
       times.push((await editWorkload(bench, (at * 17) % total)).lastBundle);
@@ -140,7 +138,7 @@ async function measureEdits(bench: Bench, controller: ControllerProcess, phase: 
     await untilQuiet(controller);
   });
   const each = ((spent['CPU s'] ?? 0) * 1000) / edits;
-  print(phase, { bundle: spread(times), 'CPU ms each': each, 'event loop p99 ms': await loopDelay(controller), ...spent });
+  print(phase, { bundle: spread(times), 'CPU ms each': each, 'event loop p99 ms': await loop.read(controller.pid), ...spent });
   return each;
 }
 
@@ -181,7 +179,7 @@ async function measureMesh(bench: Bench, controller: ControllerProcess): Promise
   });
   print('', {
     ...spent,
-    'event loop p99 ms': await loopDelay(controller),
+    'event loop p99 ms': await loop.read(controller.pid),
     'RSS MiB': rssMiB(controller.pid),
     'peak MiB': peakRssMiB(controller.pid),
   });
@@ -192,7 +190,7 @@ async function measureMeshEdits(bench: Bench, controller: ControllerProcess): Pr
   const edits = Number(values.edits);
   const times: number[] = [];
   let bundlesCpu = 0;
-  await loopDelay(controller);
+  await loop.read(controller.pid);
   const spent = await cost(controller, async () => {
     const startedMicros = cpuMicros(controller.pid);
     for (let at = 0; at < edits; at += 1) times.push((await editMesh(bench)).lastBundle);
@@ -202,7 +200,7 @@ async function measureMeshEdits(bench: Bench, controller: ControllerProcess): Pr
   print(`${edits} mesh edits`, {
     'last bundle': spread(times),
     'CPU s to the last bundle': bundlesCpu,
-    'event loop p99 ms': await loopDelay(controller),
+    'event loop p99 ms': await loop.read(controller.pid),
     ...spent,
   });
 }
@@ -249,13 +247,13 @@ async function measureWebhook(bench: Bench): Promise<void> {
   await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', PATIENCE_MS);
   await until(() => isLeader(controller), 'leadership', PATIENCE_MS);
   await untilQuiet(controller);
-  await loopDelay(controller);
+  await loop.read(controller.pid);
   const quiet = await reviews(10);
   const [busy] = await Promise.all([reviews(10), delay(500).then(() => editMesh(bench))]);
   print('webhook', {
     quiet: spread(quiet),
     'during a mesh edit': spread(busy),
-    'event loop p99 ms': await loopDelay(controller),
+    'event loop p99 ms': await loop.read(controller.pid),
     'RSS MiB': rssMiB(controller.pid),
     'peak MiB': peakRssMiB(controller.pid),
   });
@@ -303,4 +301,5 @@ try {
   await cluster.close();
 } finally {
   await controlPlane.stop();
+  loop.close();
 }
