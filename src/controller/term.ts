@@ -2,6 +2,8 @@
  * What the leader adds for one term: it compiles and publishes bundles and writes statuses. It ends with the term and leaves
  * nothing behind but what the informers report.
  */
+import { workloadKey } from '../api/kube/keys.ts';
+import { workloadOf } from '../api/kube/workload.ts';
 import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { Recorder } from '../cluster/recorder.ts';
@@ -119,19 +121,22 @@ export async function runTerm(
 
 /** Opens the feed for the term: a pod whose stream ends may need its volume again. @returns closes it */
 function followAgents(
-  { agents, relayed, held, clusterState }: Replica,
+  { agents, relayed, held, clusterState, ledger }: Replica,
   { touches, recorder }: Pick<TermOptions, 'recorder'> & Pick<Term, 'touches'>,
 ): () => void {
   if (agents === undefined) return () => undefined;
   const stopEvents = recordSecondStreams(clusterState, agents, recorder);
   const unsubscribe = agents.subscribe((key) => {
     const pod = key === undefined ? undefined : clusterState.pods.get(key);
-    if (key !== undefined && pod !== undefined && !agents.isConnected(key)) touches.add([pod], 'normal');
+    const state = key === undefined ? undefined : agents.get(key);
+    if (key === undefined || pod === undefined || state === undefined || agents.isConnected(key)) return;
+    // An agent with the newest bundle needs no volume until there is another bundle.
+    if (state.revision !== ledger.get(workloadKey(workloadOf(pod)))?.published?.revision) touches.add([pod], 'normal');
   });
   // What was read between the terms may have been replaced by another leader.
   relayed.clear();
   held.clear();
-  agents.beginTerm();
+  agents.beginTerm([...clusterState.pods.values()].filter(({ agent }) => agent?.hasFeed === true).length);
   return () => {
     unsubscribe();
     stopEvents();

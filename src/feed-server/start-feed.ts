@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
-import { type AddressInfo, isIPv6, type Socket } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion } from 'node:tls';
 import { objectKey } from '../api/kube/keys.ts';
@@ -21,6 +21,7 @@ import {
   faultOfPod,
 } from './agent-streams.ts';
 import { FeedRefusal, type RefusalReason } from './feed-refusal.ts';
+import { type ConnectionLimits, holdConnections } from './hold-connections.ts';
 import type { PodIdentity, PodTokens } from './pod-tokens.ts';
 
 /** Options of {@link startFeed}. */
@@ -30,8 +31,8 @@ export interface FeedServerOptions extends AgentStreamsOptions {
   readonly port: number;
   readonly tlsMinVersion: SecureVersion;
   readonly tokens: PodTokens;
-  /** Most connections without a stream; absent: 1,024. */
-  readonly maxUnidentified?: number;
+  /** Absent: those of {@link CONNECTIONS}. */
+  readonly connections?: ConnectionLimits;
   /** ServiceAccount, `namespace/name`, of agents that serve all pods of their node over one stream; absent: every agent serves its own pod. */
   readonly nodeAgent?: string;
   /** Whether the caches of this replica are filled. */
@@ -54,10 +55,8 @@ export interface RunningFeed {
   readonly stop: () => Promise<void>;
 }
 
-/** Connections of one address, streams included: an agent has one, and another while it reconnects. */
-const PER_ADDRESS = 4;
-/** Connections without a stream. */
-const MAX_UNIDENTIFIED = 1024;
+/** Of one address four, streams included: an agent has one, and another while it reconnects. An agent waits for 10 s in all. */
+const CONNECTIONS: ConnectionLimits = { perAddress: 4, unidentified: 1_024, waiting: 8_192, waitMs: 6_000 };
 const HEAD_MS = 5_000;
 const HANDSHAKE_MS = 10_000;
 /** Longest time to verify a token, with a read of the cluster's keys. */
@@ -87,8 +86,9 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     keepAliveTimeout: 1,
     maxHeaderSize: 16 * 1024,
     minVersion: tlsMinVersion,
+    pauseOnConnect: true,
   });
-  const connections = limitConnections(server, options.maxUnidentified ?? MAX_UNIDENTIFIED);
+  const connections = holdConnections(server, options.connections ?? CONNECTIONS, options.clock);
   server.on('tlsClientError', (error) => logger.debug({ err: error }, 'TLS handshake failed'));
   server.on('request', (_request, response) => {
     options.observer.onRefused('protocol');
@@ -125,6 +125,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     stop: () => {
       stopping.abort();
       streams.stop();
+      connections.close();
       server.closeAllConnections();
       return new Promise((resolve) => {
         server.close(() => resolve());
@@ -188,36 +189,4 @@ function refuse({ observer, logger, leaderHost, port }: FeedServerOptions, socke
   socket.end(`HTTP/1.1 ${status}\r\n${location}Sallyport-Reason: ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
     socket.destroy(),
   );
-}
-
-/** Resets connections beyond those of one address, and beyond a number without a stream. */
-function limitConnections(
-  server: ReturnType<typeof createServer>,
-  maxUnidentified: number,
-): { readonly onIdentified: (socket: Socket) => void } {
-  const byAddress = new Map<string, number>();
-  const unidentified = new Set<string>();
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
-    const peer = peerOf(socket);
-    const count = byAddress.get(address) ?? 0;
-    if (count >= PER_ADDRESS || unidentified.size >= maxUnidentified) {
-      socket.resetAndDestroy();
-      return;
-    }
-    unidentified.add(peer);
-    byAddress.set(address, count + 1);
-    socket.on('close', () => {
-      unidentified.delete(peer);
-      const left = (byAddress.get(address) ?? 1) - 1;
-      if (left === 0) byAddress.delete(address);
-      else byAddress.set(address, left);
-    });
-  });
-  return { onIdentified: (socket) => void unidentified.delete(peerOf(socket)) };
-}
-
-/** The same for a connection and for the TLS on it. */
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }

@@ -45,8 +45,8 @@ export interface AgentReports extends AgentReportsView {
   readonly set: (pod: ObjectKey, state: AgentState) => void;
   /** The stream of the pod ended. */
   readonly remove: (pod: ObjectKey) => void;
-  /** This replica leads from now on. */
-  readonly beginTerm: () => void;
+  /** This replica leads from now on. @param agents that may be on their way to it; absent: few */
+  readonly beginTerm: (agents?: number) => void;
   /** This replica does not lead any more: calls the listeners of {@link AgentReports.onTermEnd}, and forgets everything. */
   readonly endTerm: () => void;
   /** Whether this replica leads: agents hold their streams to the leader. */
@@ -56,6 +56,8 @@ export interface AgentReports extends AgentReportsView {
 
 /** Agents that lost their stream have reconnected after this time, unless they cannot; in milliseconds. */
 export const GRACE_MS = 15_000;
+/** What a leader needs to identify one agent, with the rest of its work, in milliseconds. */
+const IDENTIFY_MS = 4;
 
 interface Known {
   readonly state: AgentState;
@@ -71,16 +73,18 @@ export function createAgentReports(clock: Clock): AgentReports {
   const listeners = new Set<(pod: ObjectKey | undefined) => void>();
   const endListeners = new Set<() => void>();
   let beganMs: number | undefined;
+  let settleMs = GRACE_MS;
   let cancelSettling = (): void => undefined;
   const emit = (pod: ObjectKey | undefined): void => {
     for (const listener of listeners) listener(pod);
   };
-  const leftMs = (sinceMs: number | undefined): number => (sinceMs === undefined ? 0 : Math.max(0, sinceMs + GRACE_MS - clock.nowMs()));
+  const leftMs = (sinceMs: number | undefined, ofMs: number): number =>
+    sinceMs === undefined ? 0 : Math.max(0, sinceMs + ofMs - clock.nowMs());
   return {
     get: (pod) => known.get(pod)?.state,
     isConnected: (pod) => known.has(pod) && known.get(pod)?.lostAtMs === undefined,
-    isSettling: () => leftMs(beganMs) > 0,
-    graceMs: (pod) => Math.max(leftMs(beganMs), leftMs(known.get(pod)?.lostAtMs)),
+    isSettling: () => leftMs(beganMs, settleMs) > 0,
+    graceMs: (pod) => Math.max(leftMs(beganMs, settleMs), leftMs(known.get(pod)?.lostAtMs, GRACE_MS)),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -101,9 +105,10 @@ export function createAgentReports(clock: Clock): AgentReports {
       known.set(pod, { state: before.state, lostAtMs: clock.nowMs(), cancel });
       emit(pod);
     },
-    beginTerm: () => {
+    beginTerm: (agents = 0) => {
       beganMs = clock.nowMs();
-      cancelSettling = clock.after(GRACE_MS, () => emit(undefined));
+      settleMs = GRACE_MS + agents * IDENTIFY_MS;
+      cancelSettling = clock.after(settleMs, () => emit(undefined));
     },
     endTerm: () => {
       beganMs = undefined;

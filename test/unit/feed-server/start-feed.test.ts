@@ -1,7 +1,7 @@
 /*
  * The server of the feed on real TLS sockets, with agents that do everything wrong. Tokens are names of pods here.
  */
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { objectKey, type WorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
@@ -488,21 +488,36 @@ describe('the server of the feed', () => {
     await until(() => bundlesOf(good).length === 1, 'the bundle of the other agent');
   });
 
-  it('resets connections beyond a number without a stream, however many pods have one', async () => {
+  it('lets connections wait for their turn, up to a number and a time, however many pods have a stream', async () => {
     await feed.stop();
-    await start({ maxUnidentified: 2 });
+    await start({ connections: { perAddress: 4, unidentified: 1, waiting: 2, waitMs: 6_000 } });
     for (const name of ['one', 'two']) {
       addPod(name);
       await open(name);
     }
-    const outcomes: string[] = [];
-    const idle = Array.from({ length: 3 }, (_, at) => {
-      const socket = connectTcp({ port: feed.port, host: '127.0.0.1', localAddress: `127.0.0.${at + 2}` });
-      return socket.on('error', () => outcomes.push('reset')).on('close', () => outcomes.push('closed'));
-    });
-    await until(() => outcomes.length === 2, 'the end of one connection');
-    expect(outcomes).to.deep.equal(['reset', 'closed']);
-    for (const socket of idle) socket.destroy();
+    const ended: string[] = [];
+    const idle = (name: string, from: string): Socket =>
+      connectTcp({ port: feed.port, host: '127.0.0.1', localAddress: from })
+        .on('error', () => undefined)
+        .on('close', () => ended.push(name));
+    const first = idle('first', '127.0.0.2');
+    await until(() => first.readyState === 'open', 'the first connection');
+    const agent = open('web', {});
+    await until(() => clock.pending().includes(6_000), 'the wait of the agent');
+    clock.advance(1_000);
+    idle('second', '127.0.0.3');
+    await until(() => clock.pending().includes(6_000), 'the wait of the second connection');
+    idle('third', '127.0.0.4');
+    await until(() => ended.includes('third'), 'the end of the connection that is too many');
+    first.destroy();
+    report(await agent, 0, 0);
+    await until(() => revisionOf('web') === '', 'the report of the agent that waited');
+    // Now the second one is being identified, and the next one waits in vain.
+    idle('late', '127.0.0.5');
+    await until(() => clock.pending().includes(6_000), 'the wait of the last connection');
+    clock.advance(6_000);
+    await until(() => ended.includes('late'), 'the end of a wait that is too long');
+    expect(ended).to.deep.equal(['third', 'first', 'late']);
   });
 
   it('ends a stream when its token expires, and when its pod goes or is replaced', async () => {
