@@ -9,7 +9,7 @@ import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { CloseReason } from '../http1/server-host.ts';
 import { PausedInput } from '../net/paused-input.ts';
 import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
-import { denialOf } from '../tcp/connection-check.ts';
+import { denialOf, evaluateIdentified } from '../tcp/connection-check.ts';
 import type { TcpHost } from '../tcp/tcp-host.ts';
 import { DROPPED, TcpUpstream, type TcpUpstreamReceiver } from '../tcp/tcp-upstream.ts';
 import { detectProtocol } from './detect-protocol.ts';
@@ -143,7 +143,7 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
   }
 
   #onSilence(): void {
-    if (this.#owner.activePolicy()?.filterChain.evaluateConnection(this.facts).kind === 'allow') this.#connect();
+    if (evaluateIdentified(this.#owner.activePolicy(), this.facts)?.verdict.kind === 'allow') this.#connect();
     else {
       this.#isDenied = true;
       this.#deadlineMs = this.#owner.clock.nowMs() + UNDECIDED_SILENCE_MS;
@@ -158,18 +158,24 @@ export class UndecidedConnection implements SocketEvents, TcpUpstreamReceiver {
   /** The client of a server that speaks first would wait indefinitely. It is a TCP connection, of which nothing was passed on. */
   #onDeniedSilence(): void {
     const policy = this.#owner.activePolicy();
-    const verdict = policy?.filterChain.evaluateConnection(this.facts);
-    if (verdict?.kind === 'allow') {
+    const evaluated = evaluateIdentified(policy, this.facts);
+    if (evaluated?.verdict.kind === 'allow') {
       this.#isDenied = false;
       this.#deadlineMs = this.#owner.clock.nowMs() + this.#owner.timeouts.idleTimeoutMs;
       this.#connect();
       return;
     }
     const refusal =
-      policy === undefined || verdict === undefined
+      policy === undefined || evaluated === undefined
         ? ({ outcome: 'closed', details: this.#owner.replyWithoutPolicy().details, digest: '' } as const)
-        : ({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict) } as const);
-    this.#owner.tcpObserver.onTcpConnection({ ...refusal, facts: this.facts, startMs: this.#startMs, received: 0, sent: 0 });
+        : ({ outcome: 'deny', digest: policy.digest, ...denialOf(evaluated.verdict) } as const);
+    this.#owner.tcpObserver.onTcpConnection({
+      ...refusal,
+      facts: evaluated?.identified ?? this.facts,
+      startMs: this.#startMs,
+      received: 0,
+      sent: 0,
+    });
     this.destroy('refused');
   }
 

@@ -3,7 +3,7 @@
  */
 import type { ConnectionCheck, ConnectionVerdict } from '../../filters/evaluate-connection.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
-import type { ExtAuthzClient } from '../context.ts';
+import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
 import type { TcpRecord } from './tcp-record.ts';
 
 /** Details of a silent connection for which an ext_authz server would have to be asked. */
@@ -52,6 +52,16 @@ export class ConnectionChecks {
     this.#running = undefined;
     running?.abort();
   }
+}
+
+/** The connection with the identity of its peer as far as it is known now, and the verdict of `policy` on it; undefined: there is no policy. */
+export function evaluateIdentified(
+  policy: ActivePolicy | undefined,
+  connection: ConnectionFacts,
+): { readonly identified: ConnectionFacts; readonly verdict: ConnectionVerdict } | undefined {
+  if (policy === undefined) return undefined;
+  const identified = policy.filterChain.identify(connection);
+  return { identified, verdict: policy.filterChain.evaluateConnection(identified) };
 }
 
 /** What the record says about a connection that is not allowed. A silent client is not checked: it is denied. */

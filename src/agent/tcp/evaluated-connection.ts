@@ -3,6 +3,7 @@
  * again when the policy changes. What it means for the bytes of both sides is the other half, `TcpConnection`.
  */
 import type { ConnectionCheck, ConnectionVerdict } from '../../filters/evaluate-connection.ts';
+import type { FilterChain } from '../../filters/filter-chain.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { Provenance } from '../../policy/model/program.ts';
 import type { ActivePolicy, LiveStream } from '../context.ts';
@@ -19,7 +20,9 @@ export abstract class EvaluatedConnection implements LiveStream {
   /** The TCP rules know no tokens. */
   readonly expiresAt = 0;
   protected readonly host: TcpHost;
-  protected facts: ConnectionFacts;
+  protected readonly facts: ConnectionFacts;
+  /** Of a ClientHello that passes; undefined: none has. */
+  protected serverName: string | undefined;
   /** With the identity of the peer by which it was evaluated last. */
   protected identified: ConnectionFacts;
   protected verdict: TcpVerdict = { outcome: 'none', details: '', digest: '' };
@@ -36,7 +39,7 @@ export abstract class EvaluatedConnection implements LiveStream {
       this.#revoke({ outcome: 'closed', details: this.host.replyWithoutPolicy().details, digest: '', revoked: 'no-policy' });
       return;
     }
-    const verdict = this.#checks.resume(this.#evaluate(policy));
+    const verdict = this.#checks.resume(this.verdictUnder(policy));
     if (verdict.kind === 'allow') return;
     const revoked = verdict.kind === 'check' ? 'ext-authz' : 'denied';
     this.#revoke({ outcome: 'deny', digest: policy.digest, ...denialOf(verdict), revoked });
@@ -49,7 +52,20 @@ export abstract class EvaluatedConnection implements LiveStream {
       this.refuse({ outcome: 'closed', details: this.host.replyWithoutPolicy().details, digest: '' });
       return false;
     }
-    return this.#apply(this.#evaluate(policy), policy, mayCheck);
+    return this.#apply(this.verdictUnder(policy), policy, mayCheck);
+  }
+
+  /** The verdict of `policy` on the connection as it is known now. */
+  protected verdictUnder({ filterChain }: ActivePolicy): ConnectionVerdict {
+    this.identify(filterChain);
+    return filterChain.evaluateConnection(this.identified);
+  }
+
+  /** Identifies the peer for an evaluation. */
+  protected identify(filterChain: FilterChain): void {
+    // The same object each time: by it, a connection is of one pod for as long as it lives.
+    const identified = filterChain.identify(this.facts);
+    this.identified = this.serverName === undefined ? identified : { ...identified, sni: this.serverName };
   }
 
   /** From now on the connection is evaluated again when the policy changes. @param policy has allowed it */
@@ -83,11 +99,6 @@ export abstract class EvaluatedConnection implements LiveStream {
     this.onAllowed();
     this.followPolicy(policy);
     return true;
-  }
-
-  #evaluate({ filterChain }: ActivePolicy): ConnectionVerdict {
-    this.identified = filterChain.identify(this.facts);
-    return filterChain.evaluateConnection(this.identified);
   }
 
   #startCheck(check: ConnectionCheck, policy: ActivePolicy): void {

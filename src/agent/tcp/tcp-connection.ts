@@ -59,7 +59,9 @@ export class TcpConnection extends EvaluatedConnection implements SocketEvents, 
     if (upstream === undefined) this.#stopTimer = startTimer(LIMITS.firstByteTime, () => this.#onSilence());
     else {
       upstream.receiver = this;
-      // It was allowed as a silent client, maybe under an earlier policy.
+      // It was allowed as a silent client, maybe under an earlier policy, and may be recorded without another evaluation.
+      const policy = host.activePolicy();
+      if (policy !== undefined) this.identify(policy.filterChain);
       this.followPolicy(undefined);
     }
   }
@@ -183,7 +185,7 @@ export class TcpConnection extends EvaluatedConnection implements SocketEvents, 
       if (this.#input.kept.length >= MAX_HELLO) this.refuse({ outcome: 'none', details: HELLO_TOO_LARGE, digest: '' });
       return;
     }
-    this.facts = { ...this.facts, sni: hello === 'none' ? '' : hello.sni };
+    this.serverName = hello === 'none' ? '' : hello.sni;
     if (this.#decide()) this.#forwardKept();
   }
 
@@ -203,7 +205,7 @@ export class TcpConnection extends EvaluatedConnection implements SocketEvents, 
   /** The client has sent nothing: a server may have to speak first. One that is denied may still send a ClientHello that is allowed. */
   #onSilence(): void {
     const policy = this.host.activePolicy();
-    if (policy?.filterChain.evaluateConnection(this.facts).kind === 'allow') {
+    if (policy !== undefined && this.verdictUnder(policy).kind === 'allow') {
       this.#connect();
       this.followPolicy(policy);
     } else this.#deadlineMs = this.host.clock.nowMs() + DENIED_SILENCE_MS;
