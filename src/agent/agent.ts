@@ -210,11 +210,10 @@ function createBundles(options: AgentOptions, { holder, metrics, clock, liveStre
   const nameMiss = options.accessLog === undefined ? undefined : nameMisses(clock);
   const bundles: Bundles = new Bundles(options, {
     logger: options.logger,
-    createFilterChain: (program, keySets) => {
-      const needsIdentities = options.feed !== undefined && hasPeerConditions(program);
-      bundles.needIdentities(needsIdentities);
-      return createFilterChainInSteps(program, keySets, {
-        ...(needsIdentities && { podIdentity: (connection) => bundles.identityOf(connection) }),
+    needsIdentities: (program) => options.feed !== undefined && hasPeerConditions(program),
+    createFilterChain: (program, keySets, identifies) =>
+      createFilterChainInSteps(program, keySets, {
+        ...(identifies && { podIdentity: (connection) => bundles.identityOf(connection) }),
         interfaces: interfaceNames(),
         tokenCache: TOKENS,
         deferVerification: true,
@@ -223,8 +222,7 @@ function createBundles(options: AgentOptions, { holder, metrics, clock, liveStre
         onVerification: () => metrics.onVerification(),
         ...(options.feed !== undefined && { onUnknownKey: (keySet, kid) => bundles.onUnknownKey(keySet, () => hashOf(kid())) }),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
-      });
-    },
+      }),
     onActive: (policy) => {
       const replaced = holder.current;
       holder.set(policy);

@@ -16,6 +16,7 @@ import type { ActivePolicy } from '../context.ts';
 import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
 import type { Activation, BundleSink } from './bundle-source.ts';
 import { type Choice, chooseProgram } from './choose-program.ts';
+import { type IdentityHost, IdentityNeed } from './identity-need.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
 import { type AgentTrust, SignedFormat } from './signed-format.ts';
 import { TURNS } from './turns.ts';
@@ -42,10 +43,10 @@ export interface EnforcedBundle {
 }
 
 /** What activation needs, and what it reports. */
-export interface ActivatorHost {
+export interface ActivatorHost extends IdentityHost {
   readonly logger: Logger;
-  /** Requests are served between the steps. */
-  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): Steps<FilterChain>;
+  /** Requests are served between the steps. @param identifies the program needs identities */
+  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>, identifies: boolean): Steps<FilterChain>;
   /** Another policy is active. */
   onActive(policy: ActivePolicy): void;
   /** The active policy is not that of the pod any more, and the bundle has none for its labels. */
@@ -72,6 +73,7 @@ export class BundleActivator implements BundleSink {
   #kept: OpenedBundle | undefined;
   #activeProgram: Program | undefined;
   #activeDigest = '';
+  readonly #identities: IdentityNeed;
   /** Code of the last bundle, if it was refused. */
   #refused: ErrorCode | undefined;
   /** The last bundle that was offered. */
@@ -87,6 +89,7 @@ export class BundleActivator implements BundleSink {
     this.#format = formatOf(options);
     this.#labels = labels;
     this.#host = host;
+    this.#identities = new IdentityNeed(host);
   }
 
   /** Files that a source offers. */
@@ -97,6 +100,11 @@ export class BundleActivator implements BundleSink {
   /** A good bundle has been accepted. */
   get hasBundle(): boolean {
     return this.#good !== undefined;
+  }
+
+  /** The active program, or one that may soon be active, needs the identities of pods. */
+  get needsIdentities(): boolean {
+    return this.#identities.isNeeded;
   }
 
   /** What is enforced now. */
@@ -177,9 +185,11 @@ export class BundleActivator implements BundleSink {
     const { program } = choice;
     if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
     try {
-      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets), TURNS);
+      const identifies = this.#identities.begin(program);
+      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets, identifies), TURNS);
       this.#activeProgram = program;
       this.#activeDigest = digest;
+      this.#identities.onActive(identifies);
       this.#isWithheld = false;
       this.#host.onActive({ filterChain, digest });
       this.#host.logger.info({ digest }, 'policy active');
@@ -187,6 +197,8 @@ export class BundleActivator implements BundleSink {
     } catch (error) {
       this.#reject(error);
       return { kind: 'waiting', digest };
+    } finally {
+      this.#identities.end();
     }
   }
 
@@ -203,6 +215,7 @@ export class BundleActivator implements BundleSink {
     if (this.#isWithheld) return;
     this.#isWithheld = true;
     this.#activeProgram = undefined;
+    this.#identities.onActive(false);
     this.#host.onUnmatched();
   }
 

@@ -41,7 +41,6 @@ export class Bundles {
   readonly #logger: Logger;
   /** Undefined: it is not followed. */
   #feed: FeedSource | undefined;
-  #needsIdentities = false;
   /** What the volume is offered to. */
   readonly #sink: BundleSink;
 
@@ -50,6 +49,7 @@ export class Bundles {
     this.#logger = host.logger;
     const reporting: ActivatorHost = {
       ...host,
+      onIdentitiesNeeded: () => this.#feed?.askIdentities(),
       onActive: (policy) => {
         host.onActive(policy);
         this.#feed?.report();
@@ -102,13 +102,6 @@ export class Bundles {
     return identities === undefined || identities.ageMs === Number.POSITIVE_INFINITY ? undefined : identities;
   }
 
-  /** Says whether the program that is about to be active has conditions on the peer. */
-  needIdentities(isNeeded: boolean): void {
-    const isNew = isNeeded && !this.#needsIdentities;
-    this.#needsIdentities = isNeeded;
-    if (isNew) this.#feed?.askIdentities();
-  }
-
   /** Reads labels, index and volume once; never rejects. */
   async read(): Promise<void> {
     await this.#readLabels();
@@ -142,7 +135,7 @@ export class Bundles {
       stateDir,
       random: Math.random,
       clock: this.#options.clock ?? systemClock,
-      needsIdentities: () => this.#needsIdentities,
+      needsIdentities: () => this.#activator.needsIdentities,
       report: () => this.#activator.enforced,
       offer: (files) => this.#offer(files),
     });

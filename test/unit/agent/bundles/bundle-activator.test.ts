@@ -87,4 +87,33 @@ describe('BundleActivator', () => {
 
     expect([first.kind, second.kind, active]).to.deep.equal(['waiting', 'active', 1]);
   });
+
+  it('needs identities until the policy that needs them is replaced, whatever comes of the next one', async () => {
+    const needed: boolean[] = [];
+    let asked = 0;
+    let broken = true;
+    const target: BundleActivator = new BundleActivator({ workload: undefined, stateDir: undefined }, undefined, {
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      needsIdentities: ({ http }) => http.allow.attached,
+      onIdentitiesNeeded: () => {
+        asked += 1;
+      },
+      *createFilterChain({ http }) {
+        needed.push(target.needsIdentities);
+        yield;
+        if (broken && !http.allow.attached) throw new Error('broken');
+        return filterChain;
+      },
+      onActive: () => needed.push(target.needsIdentities),
+      onUnmatched: () => undefined,
+      onRejected: () => undefined,
+    });
+    expect(target.needsIdentities).to.equal(false);
+    await target.offer(filesWith(simpleBundle(DENY_ALL)));
+    const failed = await target.offer(filesWith(simpleBundle(ALLOW_ALL)));
+    expect([failed.kind, target.needsIdentities, asked]).to.deep.equal(['waiting', true, 1]);
+    broken = false;
+    await target.offer(filesWith(simpleBundle(ALLOW_ALL)));
+    expect([target.needsIdentities, needed]).to.deep.equal([false, [true, true, true, true, false]]);
+  });
 });
