@@ -34,16 +34,19 @@ interface Question {
 export class PodIdentities {
   readonly #limits: Limits;
   readonly #clock: IdentityClock;
+  /** The table that counts, by {@link #answered}. */
+  #counted: Table;
+  /** The newest whole table: that one, or its successor until a question is answered. */
   #table: Table;
   /** The next table, until its last part has arrived. */
   #next: { readonly table: Table; readonly version: number } | undefined;
-  /** 0: nothing that could be continued. */
+  /** Of the newest whole table; 0: nothing that could be continued. */
   #version = 0;
   /** By namespace and account. */
   #peers: BoundedMap<string, PeerIdentity>;
   #trustDomain = '';
   readonly #questions: BoundedMap<number, Question>;
-  /** The question that the present table answers; undefined: none. */
+  /** The question that the table that counts answers; undefined: none. */
   #answered: Question | undefined;
   /** The first pod of a connection. */
   readonly #owners = new WeakMap<ConnectionFacts, string>();
@@ -52,13 +55,19 @@ export class PodIdentities {
     this.#limits = limits;
     this.#clock = clock;
     this.#table = new BoundedMap(limits.podIdentities);
+    this.#counted = this.#table;
     this.#peers = new BoundedMap(limits.podAccounts);
     this.#questions = new BoundedMap(limits.identityQuestions);
   }
 
+  /** Whether the table counts now. */
+  get isCurrent(): boolean {
+    return this.ageMs <= IDENTITY_MAX_AGE_MS;
+  }
+
   /** Number of addresses that are known now. */
   get size(): number {
-    return this.ageMs <= IDENTITY_MAX_AGE_MS ? this.#table.size : 0;
+    return this.isCurrent ? this.#counted.size : 0;
   }
 
   /** Longest time for which the table may have been out of date, in milliseconds; infinite without a table. */
@@ -91,8 +100,8 @@ export class PodIdentities {
 
   /** The identity of the pod at the other end of a connection; undefined: unknown. */
   identityOf(connection: ConnectionFacts): PeerIdentity | undefined {
-    if (this.ageMs > IDENTITY_MAX_AGE_MS) return undefined;
-    const pod = this.#table.get(connection.sourceIp);
+    if (!this.isCurrent) return undefined;
+    const pod = this.#counted.get(connection.sourceIp);
     if (pod === undefined) return undefined;
     const first = this.#owners.get(connection) ?? pod.owner;
     this.#owners.set(connection, first);
@@ -124,14 +133,14 @@ export class PodIdentities {
     this.#table = next.table;
     this.#version = version;
     this.#next = undefined;
-    // Until it is confirmed: the age of the former table says nothing about this one.
-    this.#answered = undefined;
+    // The former one counts until this one is confirmed: its age says nothing about this one.
     return true;
   }
 
   #confirm(version: number, askedMs: number): boolean {
     const question = this.#questions.get(askedMs);
-    if (question === undefined || version !== this.#version) return false;
+    if (question === undefined || this.#version === 0 || version !== this.#version) return false;
+    this.#counted = this.#table;
     this.#answered = question;
     return true;
   }
@@ -151,6 +160,7 @@ export class PodIdentities {
     this.#version = 0;
     this.#next = undefined;
     this.#answered = undefined;
-    this.#table.clear();
+    this.#table = new BoundedMap(this.#limits.podIdentities);
+    this.#counted = this.#table;
   }
 }

@@ -104,6 +104,34 @@ describe('pod identities of an agent', () => {
     expect(known()).to.equal(undefined);
   });
 
+  it('stay until the next table is confirmed, but never for longer than they count', () => {
+    table([A]);
+    confirm(1);
+    identities.reconnect();
+    pass(IDENTITY_MAX_AGE_MS - 5_000);
+    const askedMs = ask();
+    table([B], 50);
+    apply({ kind: 'change', from: 50, version: 51, put: [['10.0.0.2', 'shop', 'c', 'owner-c']], drop: [] });
+    expect([known(), identities.size, identities.ageMs]).to.deep.equal([
+      'spiffe://cluster.local/ns/shop/sa/a',
+      1,
+      IDENTITY_MAX_AGE_MS - 5_000,
+    ]);
+    pass(5_001);
+    expect([known(), identities.isCurrent]).to.deep.equal([undefined, false]);
+    confirm(51, askedMs);
+    expect([known(), identities.size, identities.ageMs]).to.deep.equal(['spiffe://cluster.local/ns/shop/sa/b', 2, 5_001]);
+  });
+
+  it('are not confirmed on a new stream before its table has come', () => {
+    table([A]);
+    confirm(1);
+    identities.reconnect();
+    pass(IDENTITY_MAX_AGE_MS);
+    confirm(0);
+    expect(known()).to.equal(undefined);
+  });
+
   it('never pass from one pod to another on one connection', () => {
     table([A]);
     confirm(1);
