@@ -100,6 +100,8 @@ export class IdentityFeed {
     const { isEnabled, isCurrent, trustDomain } = this.#options;
     if (!isEnabled()) {
       this.forget(sink);
+      // An agent waits for an answer before its first policy that asks for the peer is active.
+      if (sink.backlog <= MAX_BACKLOG) sendEmptyTable(sink, askedMs);
       return;
     }
     const subscriber = this.#subscribers.get(sink) ?? { sent: 0, trustDomain: '', askedMs, isLoading: false };
@@ -169,8 +171,7 @@ export class IdentityFeed {
 
   #confirm(sink: IdentitySink, subscriber: Subscriber): void {
     this.#catchUp(sink, subscriber);
-    const { sent: version, askedMs } = subscriber;
-    sink.sendIdentities(encodeUpdate({ kind: 'current', version, askedMs }), () => undefined);
+    sendConfirmation(sink, subscriber.sent, subscriber.askedMs);
   }
 
   #onChange(change: IdentityChange): void {
@@ -203,4 +204,15 @@ export class IdentityFeed {
       sink.sendIdentities(sending.payload, () => undefined);
     }
   }
+}
+
+/** Until the configuration asks for identities: then the agent, which has been sent nothing, gets the whole table. */
+function sendEmptyTable(sink: IdentitySink, askedMs: number): void {
+  const empty = { kind: 'table', version: 1, isFirst: true, isLast: true, trustDomain: '', put: [] } as const;
+  sink.sendIdentities(encodeUpdate(empty), () => undefined);
+  sendConfirmation(sink, empty.version, askedMs);
+}
+
+function sendConfirmation(sink: IdentitySink, version: number, askedMs: number): void {
+  sink.sendIdentities(encodeUpdate({ kind: 'current', version, askedMs }), () => undefined);
 }

@@ -72,16 +72,31 @@ describe('the feed of pod identities', () => {
     expect([feed.size, feed.subscribers]).to.deep.equal([1_501, 1]);
   });
 
-  it('sends nothing to agents that have not asked, while it is off, and while the pods may be out of date', () => {
+  it('sends nothing to agents that have not asked, and while the pods may be out of date', () => {
     const [one, other] = [agent(), agent()];
     put(1);
     settle();
     isCurrent = false;
     feed.ask(one, { version: 0, askedMs: 1 });
-    isCurrent = true;
-    isEnabled = false;
-    feed.ask(one, { version: 0, askedMs: 2 });
-    expect([one.got, other.got, feed.subscribers, feed.size]).to.deep.equal([[], [], 0, 0]);
+    expect([one.got, other.got]).to.deep.equal([[], []]);
+  });
+
+  it('answers with an empty table while it is off, and with the whole table once it is on', () => {
+    const one = agent();
+    put(1);
+    settle();
+    [isEnabled, isCurrent] = [false, false];
+    feed.ask(one, { version: 0, askedMs: 1 });
+    put(2);
+    settle();
+    expect([one.got.splice(0), feed.subscribers, feed.size]).to.deep.equal([['table 1 +0', 'current 1'], 0, 0]);
+    one.backlog = 1024 * 1024;
+    feed.ask(one, { version: 1, askedMs: 2 });
+    expect(one.got).to.deep.equal([]);
+    one.backlog = 0;
+    [isEnabled, isCurrent] = [true, true];
+    feed.ask(one, { version: 1, askedMs: 3 });
+    expect(one.got).to.deep.equal(['table 3 +2', 'current 3']);
   });
 
   it('answers an agent that has fallen behind with the whole table, once it reads again', () => {
