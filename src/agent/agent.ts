@@ -68,8 +68,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const metrics = createMetrics(options, clock, { evaluations, identities: () => bundles.identities });
   const accessLog = openAccessLog(options, clock);
   const traces = await openTraces(options, metrics, clock);
-  const fitted = fittedLimits(options);
-  const liveStreams = createLiveStreams(options, { clock, evaluations, activePolicy: () => holder.current }, fitted.limits.maxConnections);
+  const { limits, maxAdminConnections } = fittedLimits(options);
+  const liveStreams = createLiveStreams(options, { clock, evaluations, activePolicy: () => holder.current }, limits.maxConnections);
   const bundles: Bundles = createBundles(options, { holder, metrics, clock, liveStreams });
   await bundles.begin();
   const stopFollowing = new AbortController();
@@ -77,7 +77,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const context: ListenerContext = {
     activePolicy: () => holder.current,
     replyWithoutPolicy: () => holder.reply,
-    limits: fitted.limits,
+    limits,
     acceptHttp10: options.acceptHttp10 ?? false,
     appProtocolOf: (port) => options.appProtocols?.get(port) ?? options.appProtocols?.get(0) ?? 'client',
     clock,
@@ -92,7 +92,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     ...(tls !== undefined && { tls }),
   };
   const notReady = (): string | undefined => tls?.certificates.problem;
-  const servers = await startServers({ options, holder, metrics, context, notReady, maxAdminConnections: fitted.maxAdminConnections });
+  const servers = await startServers({ options, holder, bundles, metrics, context, notReady, maxAdminConnections });
   const following = Promise.all([bundles.follow(stopFollowing.signal), tls?.certificates.follow(stopFollowing.signal)]);
   const stopSweeping = startSweeping({ servers, liveStreams }, options.logger, clock);
   const stopAll = async (): Promise<void> => {

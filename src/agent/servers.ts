@@ -11,6 +11,7 @@ import { limitRenderings } from './admin/metrics-text.ts';
 import { isReadyWithin } from './admin/readiness.ts';
 import type { AgentOptions } from './agent-options.ts';
 import type { ActivePolicyHolder } from './bundles/active-policy.ts';
+import type { Bundles } from './bundles/bundles.ts';
 import { startBlockedPort } from './listener/blocked-port.ts';
 import type { CaptureOptions } from './listener/destinations.ts';
 import { Listener, type ListenerContext } from './listener/listener.ts';
@@ -31,6 +32,7 @@ export interface Servers {
 export interface ServerParts {
   readonly options: AgentOptions;
   readonly holder: ActivePolicyHolder;
+  readonly bundles: Pick<Bundles, 'stop'>;
   readonly metrics: AgentMetrics;
   readonly context: ListenerContext;
   readonly maxAdminConnections: number;
@@ -69,6 +71,7 @@ export async function startServers(parts: ServerParts): Promise<Servers> {
     for (const stop of stops) stop();
     // The token cache of the process would remember the chain.
     parts.holder.current?.filterChain.release();
+    parts.bundles.stop();
     throw error;
   }
 }

@@ -167,6 +167,7 @@ export type LimitName =
   | 'unknownKeyPause'
   | 'identityQuestion'
   | 'identityQuestions'
+  | 'identityWait'
   | 'podIdentities'
   | 'podAccounts'
   | 'tokenCacheBytes'
@@ -341,6 +342,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   unknownKeyPause: interval('unknown-key-pause', 1000),
   identityQuestion: interval('identity-question', 5_000),
   identityQuestions: count('identity-questions', 8, ''),
+  identityWait: deadline('identity-wait', 15_000),
   podIdentities: count('pod-identities', 65_536),
   podAccounts: count('pod-accounts', 65_536),
 

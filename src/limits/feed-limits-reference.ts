@@ -18,6 +18,7 @@ export const FEED_LIMITS_REFERENCE: Readonly<
     | 'unknownKeyPause'
     | 'identityQuestion'
     | 'identityQuestions'
+    | 'identityWait'
     | 'podIdentities'
     | 'podAccounts',
     LimitReference
@@ -57,6 +58,11 @@ export const FEED_LIMITS_REFERENCE: Readonly<
     beyond: NOTHING,
   },
   identityQuestions: { part: 'bundles', bounds: 'such questions whose answers may still arrive', beyond: 'the oldest answer is ignored' },
+  identityWait: {
+    part: 'bundles',
+    bounds: 'time that a policy with conditions on the peer waits for the identities of pods, while the one before it stays active',
+    beyond: 'it becomes active; peers are unknown until an answer arrives',
+  },
   podIdentities: {
     part: 'bundles',
     bounds: 'addresses of pods whose identity the agent knows',

@@ -5,18 +5,18 @@ import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import type { KeySet } from '../../bundle/bundle.ts';
 import type { BundleFiles, DecodedBundle } from '../../bundle/decode.ts';
 import type { LabelIndex } from '../../bundle/label-index.ts';
+import { type Clock, systemClock } from '../../clock.ts';
 import { type ErrorCode, InvariantError, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
 import type { Program } from '../../policy/model/program.ts';
 import { doStepsApart, type Steps } from '../../steps.ts';
-import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
 import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
 import type { Activation, BundleSink } from './bundle-source.ts';
 import { type Choice, chooseProgram } from './choose-program.ts';
-import { type IdentityHost, IdentityNeed } from './identity-need.ts';
+import { type BuiltPolicy, type IdentityHost, IdentityNeed } from './identity-need.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
 import { type AgentTrust, SignedFormat } from './signed-format.ts';
 import { TURNS } from './turns.ts';
@@ -30,6 +30,8 @@ export interface ActivatorOptions {
   readonly stateDir: string | undefined;
   /** Absent: bundles need no signature. */
   readonly trust?: AgentTrust | undefined;
+  /** Absent: that of the system. */
+  readonly clock?: Clock;
 }
 
 /** What an agent enforces, for the controller. */
@@ -44,7 +46,6 @@ export interface EnforcedBundle {
 
 /** What activation needs, and what it reports. */
 export interface ActivatorHost extends IdentityHost {
-  readonly logger: Logger;
   /** Requests are served between the steps. @param identifies the program needs identities */
   createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>, identifies: boolean): Steps<FilterChain>;
   /** Another policy is active. */
@@ -61,6 +62,8 @@ const NO_ACTIVATION: Promise<Activation> = Promise.resolve({ kind: 'rejected', c
 
 /** Verifies and activates the bundles of one agent. */
 export class BundleActivator implements BundleSink {
+  /** Whether policies ask for pods, and the one that waits for them. */
+  readonly identities: IdentityNeed;
   readonly #options: ActivatorOptions;
   readonly #host: ActivatorHost;
   #labels: Labels | undefined;
@@ -71,9 +74,7 @@ export class BundleActivator implements BundleSink {
   #good: DecodedBundle | undefined;
   /** What an earlier run kept, until a bundle is accepted. */
   #kept: OpenedBundle | undefined;
-  #activeProgram: Program | undefined;
-  #activeDigest = '';
-  readonly #identities: IdentityNeed;
+  #active: BuiltPolicy | undefined;
   /** Code of the last bundle, if it was refused. */
   #refused: ErrorCode | undefined;
   /** The last bundle that was offered. */
@@ -89,7 +90,7 @@ export class BundleActivator implements BundleSink {
     this.#format = formatOf(options);
     this.#labels = labels;
     this.#host = host;
-    this.#identities = new IdentityNeed(host);
+    this.identities = new IdentityNeed(host, options.clock ?? systemClock, (policy) => this.#onActive(policy));
   }
 
   /** Files that a source offers. */
@@ -102,15 +103,10 @@ export class BundleActivator implements BundleSink {
     return this.#good !== undefined;
   }
 
-  /** The active program, or one that may soon be active, needs the identities of pods. */
-  get needsIdentities(): boolean {
-    return this.#identities.isNeeded;
-  }
-
   /** What is enforced now. */
   get enforced(): EnforcedBundle {
     return {
-      digest: this.#activeProgram === undefined ? '' : this.#activeDigest,
+      digest: this.#active?.digest ?? '',
       number: this.#format.number,
       ...(this.#refused === undefined ? {} : { refused: this.#refused }),
     };
@@ -183,23 +179,29 @@ export class BundleActivator implements BundleSink {
       return { kind: 'waiting', digest };
     }
     const { program } = choice;
-    if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
-    try {
-      const identifies = this.#identities.begin(program);
-      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets, identifies), TURNS);
-      this.#activeProgram = program;
-      this.#activeDigest = digest;
-      this.#identities.onActive(identifies);
-      this.#isWithheld = false;
-      this.#host.onActive({ filterChain, digest });
-      this.#host.logger.info({ digest }, 'policy active');
+    if (program === this.#active?.program && digest === this.#active.digest) {
+      this.identities.drop();
       return { kind: 'active', digest };
+    }
+    if (this.identities.holds(program, digest)) return { kind: 'waiting', digest };
+    try {
+      const identifies = this.identities.begin(program);
+      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets, identifies), TURNS);
+      return { kind: this.identities.activate({ filterChain, digest, program, identifies }) ? 'active' : 'waiting', digest };
     } catch (error) {
       this.#reject(error);
       return { kind: 'waiting', digest };
     } finally {
-      this.#identities.end();
+      this.identities.end();
     }
+  }
+
+  #onActive(policy: BuiltPolicy): void {
+    const { filterChain, digest } = policy;
+    this.#active = policy;
+    this.#isWithheld = false;
+    this.#host.onActive({ filterChain, digest });
+    this.#host.logger.info({ digest }, 'policy active');
   }
 
   #onNoProgram(choice: Exclude<Choice, { readonly kind: 'program' }>, good: DecodedBundle): void {
@@ -212,10 +214,10 @@ export class BundleActivator implements BundleSink {
       'a policy selects the labels of this pod, and the bundle does not have it yet; requests get 503',
       new Error(selector.join(',')),
     );
+    this.identities.withhold();
     if (this.#isWithheld) return;
     this.#isWithheld = true;
-    this.#activeProgram = undefined;
-    this.#identities.onActive(false);
+    this.#active = undefined;
     this.#host.onUnmatched();
   }
 

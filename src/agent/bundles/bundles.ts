@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
-import { type Clock, systemClock } from '../../clock.ts';
+import { systemClock } from '../../clock.ts';
 import { watchDirectories } from '../../fs-watch/watch-directories.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { ConnectionFacts, PeerIdentity } from '../../policy/facts.ts';
@@ -26,8 +26,6 @@ export interface BundleOptions extends ActivatorOptions {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Milliseconds between two reads when the file system reports no change. */
   readonly pollMs: number;
-  /** Absent: that of the system. */
-  readonly clock?: Clock;
   /** Absent: bundles come through the volume only. */
   readonly feed?: FeedOptions | undefined;
 }
@@ -50,6 +48,7 @@ export class Bundles {
     const reporting: ActivatorHost = {
       ...host,
       onIdentitiesNeeded: () => this.#feed?.askIdentities(),
+      hasIdentities: () => this.#feed?.hasIdentities ?? false,
       onActive: (policy) => {
         host.onActive(policy);
         this.#feed?.report();
@@ -84,6 +83,12 @@ export class Bundles {
     const { bundleDir, pollMs } = this.#options;
     const followVolume = watchDirectories({ directories: [bundleDir], pollMs: () => pollMs, onChange: () => this.#readVolume() }, signal);
     await Promise.all([followVolume, this.#followLabels(signal), this.#followFeed(signal)]);
+    this.stop();
+  }
+
+  /** Forgets the policy that waits to become active; {@link follow} does so at its end. */
+  stop(): void {
+    this.#activator.identities.drop();
   }
 
   /** The bundle lacks a key that a token names. See {@link FeedSource.onUnknownKey} */
@@ -135,7 +140,8 @@ export class Bundles {
       stateDir,
       random: Math.random,
       clock: this.#options.clock ?? systemClock,
-      needsIdentities: () => this.#activator.needsIdentities,
+      needsIdentities: () => this.#activator.identities.isNeeded,
+      onIdentities: () => this.#activator.identities.onIdentities(),
       report: () => this.#activator.enforced,
       offer: (files) => this.#offer(files),
     });

@@ -42,6 +42,8 @@ export interface FeedHost {
   readonly clock: IdentityClock;
   /** Whether the active policy has conditions on the peer. */
   needsIdentities(): boolean;
+  /** {@link FeedSource.hasIdentities} is true. */
+  onIdentities(): void;
   /** What the agent enforces now. */
   report(): Omit<AgentReport, 'received'>;
   /** Verifies and activates a bundle and the index next to it; never rejects. */
@@ -94,6 +96,11 @@ export class FeedSource {
   /** Reports that a key set of the bundle lacks a key, if there is a stream to a controller that wants to know. See {@link UnknownKeys.note} */
   onUnknownKey(keySet: string, kid: () => string): void {
     if (this.#takesUnknownKeys && this.#stream !== undefined) this.#unknownKeys.note(keySet, kid);
+  }
+
+  /** Whether pods are known by their addresses now, or the controller does not report them. */
+  get hasIdentities(): boolean {
+    return this.identities.isCurrent || (this.#stream !== undefined && !this.#takesQuestions);
   }
 
   /** Asks for the identities of pods, if the active policy needs them and there is a controller that has them. */
@@ -157,6 +164,7 @@ export class FeedSource {
     const stopQuestions = startInterval(this.#host.limits.identityQuestion, () => this.askIdentities());
     this.report();
     this.askIdentities();
+    if (this.hasIdentities) this.#host.onIdentities();
     this.#host.logger.info('feed connected');
     this.#problem = '';
     const reason = await readFrames(connection, {
@@ -211,7 +219,10 @@ export class FeedSource {
       this.#holds = this.#isMissing || refused !== undefined ? 0 : number;
     } else if (type === DOWN.authorities && payload.length <= this.#host.limits.feedAuthoritiesBytes.value) {
       await this.#keepAuthorities(payload.toString('latin1'));
-    } else if (type === IDENTITY_FRAME) this.identities.apply(payload);
+    } else if (type === IDENTITY_FRAME) {
+      this.identities.apply(payload);
+      if (this.hasIdentities) this.#host.onIdentities();
+    }
     // A later minor version may send more types.
     return undefined;
   }
