@@ -124,13 +124,14 @@ export const HTTP2_REFERENCE: Readonly<Record<Http2LimitName, LimitReference>> =
   },
   streamOutputBudget: {
     part: 'clients',
-    bounds: 'bytes that wait for the flow-control windows of HTTP/2 peers; of the whole process',
+    bounds:
+      'bytes that wait for the flow-control windows of HTTP/2 peers, and of responses over HTTP/2 that wait for their clients; of the whole process',
     beyond: 'streams that have waited longest are reset (ENHANCE_YOUR_CALM)',
   },
   largestStreamWindow: {
     part: 'clients',
     bounds: 'the window of a stream, either side, whose bytes are passed on as they arrive: it grows to this size, twofold each time',
-    beyond: 'it grows no more',
+    beyond: 'it grows no more; it returns to its first size when bytes have to be held',
   },
   streamWindowGrowth: {
     part: 'clients',

@@ -8,14 +8,13 @@ import { INPUT_BUDGET } from '../net/paused-input.ts';
 import { H2_ERROR, type H2Error, LARGEST_WINDOW } from './frames.ts';
 import { HeldBytes } from './held-bytes.ts';
 import type { ByteWriter } from './hpack/byte-writer.ts';
+import { ReceiveWindow } from './receive-window.ts';
 
 /** Bytes of requests that wait for the application, and their limit. */
 export const REQUEST_BYTES: ByteBudget = INPUT_BUDGET;
 /** Bytes that wait for the flow-control windows of peers, and those of responses that wait for them; of the whole process. */
 export const WAITING_BYTES: ByteBudget = new ByteBudget(LIMITS.streamOutputBudget);
-/** What windows have grown; of the whole process. */
-const GROWTH = new ByteBudget(LIMITS.streamWindowGrowth);
-/** Streams whose output waits, those first that have got no larger window for the longest time. */
+/** Streams of which {@link WAITING_BYTES} are held, those first whose peers have taken nothing for the longest time. */
 const WAITING = new BoundedSet<Http2Stream>(LIMITS.streams, LIMITS.streams.value * 2);
 
 /** Windows of a new stream. */
@@ -79,13 +78,8 @@ export abstract class Http2Stream {
   /** Made when bytes have to wait for the first time, as are those of the other direction. */
   #input: HeldBytes | undefined;
   #output: HeldBytes | undefined;
-  /** Size of the window that the peer is to have. */
-  #windowBytes: number;
-  /** How much of it has grown. */
-  #growth = 0;
+  readonly #window: ReceiveWindow;
   readonly #budget: ByteBudget;
-  /** Bytes that the peer has sent and may send again once the credit is worth a frame. */
-  #credit = 0;
   /** Bytes that are held and give no credit yet. */
   #uncredited = 0;
   #ending = false;
@@ -98,7 +92,7 @@ export abstract class Http2Stream {
     this.owner = owner;
     this.sendWindow = windows.send;
     this.receiveWindow = windows.receive;
-    this.#windowBytes = windows.receive;
+    this.#window = new ReceiveWindow(windows.receive);
     this.#budget = windows.budget;
   }
 
@@ -117,6 +111,8 @@ export abstract class Http2Stream {
       this.overloaded();
       return;
     }
+    if (this.#isStalling) WAITING.add(this);
+    this.#window.shrink();
     this.owner.noteHeld(end - start);
     if (this.creditsHeldData) this.returnCredit(end - start);
     else this.#uncredited += end - start;
@@ -139,8 +135,7 @@ export abstract class Http2Stream {
     const written = this.owner.writeData(this, bytes, 0, bytes.length);
     if (written === 0) return;
     output.drop(written);
-    WAITING.delete(this);
-    if (output.length > 0) WAITING.add(this);
+    this.#requeue();
     this.blockedSinceMs = this.owner.nowMs();
     if (output.length > 0) return;
     this.blockedSinceMs = 0;
@@ -159,9 +154,9 @@ export abstract class Http2Stream {
   /** The stream is gone: forgets what waits. */
   dispose(): void {
     this.isOver = true;
-    GROWTH.release(this.#growth);
-    this.#growth = 0;
+    this.#window.dispose();
     if (this.#input !== undefined) {
+      WAITING.delete(this);
       this.owner.noteHeld(-this.#input.length);
       this.#input.clear();
     }
@@ -173,21 +168,11 @@ export abstract class Http2Stream {
 
   /** Gives bytes that the peer has sent back to its window. */
   returnCredit(bytes: number): void {
-    this.#credit += bytes;
-    if (this.isRemoteEnded || this.isOver || this.#credit * 2 < this.#windowBytes) return;
-    this.#grow();
-    this.receiveWindow += this.#credit;
-    this.owner.writeCredit(this, this.#credit);
-    this.#credit = 0;
-  }
-
-  /** A larger window for a stream whose bytes pass as they come: with a small one, both sides wait for credit most of the time. */
-  #grow(): void {
-    const more = this.#windowBytes;
-    if (this.heldLength > 0 || more * 2 > LIMITS.largestStreamWindow.value || !GROWTH.reserve(more)) return;
-    this.#growth += more;
-    this.#windowBytes += more;
-    this.#credit += more;
+    if (this.isRemoteEnded || this.isOver) return;
+    const granted = this.#window.take(bytes, this.heldLength === 0);
+    if (granted === 0) return;
+    this.receiveWindow += granted;
+    this.owner.writeCredit(this, granted);
   }
 
   /** Number of bytes of the peer that are held. */
@@ -206,6 +191,7 @@ export abstract class Http2Stream {
     if (input !== undefined && input.length > 0 && this.wantsData) {
       const { length } = input;
       const bytes = input.take();
+      if (this.#budget === WAITING_BYTES) this.#requeue();
       this.owner.noteHeld(-length);
       this.deliver(bytes, 0, length);
     }
@@ -254,6 +240,17 @@ export abstract class Http2Stream {
       longest.abort(H2_ERROR.enhanceYourCalm);
     }
     return true;
+  }
+
+  /** Puts the stream behind all others that wait, if it still does. */
+  #requeue(): void {
+    WAITING.delete(this);
+    if (this.#waits || this.#isStalling) WAITING.add(this);
+  }
+
+  /** Bytes for a peer that does not read, such as those of a response, are held. */
+  get #isStalling(): boolean {
+    return this.#budget === WAITING_BYTES && this.heldLength > 0;
   }
 
   /** Output waits for a window. */
