@@ -207,7 +207,8 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   },
   readBuffers: {
     part: 'application',
-    bounds: 'read buffers of that size that large bodies pass through without being copied, either way',
+    bounds:
+      'read buffers of that size that large bodies pass through without being copied, either way; when more than half are in use, a socket that pauses or has been read empty gives its own back',
     beyond: 'bodies are copied',
   },
   unusedReadBuffers: { part: 'application', bounds: 'such buffers that are kept for the next body', beyond: 'the buffer is freed' },

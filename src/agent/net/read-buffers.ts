@@ -10,6 +10,8 @@ import { BoundedList } from '../../limits/containers.ts';
 export const LARGE_BYTES: number = 16 * 1024;
 /** A read of 64 KiB costs half as much again for each byte. */
 const BULK_BYTES: number = LIMITS.readBufferBytes.value;
+/** Beyond it, a socket keeps its buffer only while its reads fill it: one that is idle or paused could not give it back. */
+const PLENTY = LIMITS.readBuffers.value / 2;
 /** Then other sockets have their turn: Node.js reads a socket up to 32 times in a row. */
 const READS_IN_A_ROW = 4;
 
@@ -84,12 +86,13 @@ export class ReadBuffers {
     return false;
   }
 
-  /** Where the next read goes; undefined: to the same buffer as before. */
-  next(): Buffer | undefined {
+  /** Where the next read goes; undefined: to the same buffer as before. @param isPaused the socket is not read now */
+  next(isPaused: () => boolean): Buffer | undefined {
     const bulk = this.#bulk;
     const large = this.#lastRead >= LARGE_BYTES && this.receiver.isPassing;
     if (bulk === undefined) return this.#lastRead === -1 ? shared : large ? this.#change(take()) : undefined;
     if (!large) return this.#change(undefined);
+    if (made - unused.length > PLENTY && (this.#lastRead < BULK_BYTES || isPaused())) return this.#change(undefined);
     return bulk.holders > 1 ? this.#change(take()) : undefined;
   }
 

@@ -121,9 +121,10 @@ export function connectSocket(address: { readonly host: string; readonly port: n
 }
 
 function readInto(buffers: ReadBuffers, socket: () => Socket): NonNullable<SocketConstructorOpts['onread']> {
+  const isPaused = (): boolean => socket().isPaused();
   return {
     // Called before the first read and after each; Node.js keeps the buffer when it gets none.
-    buffer: () => buffers.next() as Buffer,
+    buffer: () => buffers.next(isPaused) as Buffer,
     callback: (length) => {
       if (buffers.deliver(length)) return true;
       nextTurn(() => readOn(socket()));

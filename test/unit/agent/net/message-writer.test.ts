@@ -86,7 +86,7 @@ describe('MessageWriter: large reads', () => {
     });
     let sent = 0;
     const read = (length: number): void => {
-      buffers.next();
+      buffers.next(() => false);
       buffers.deliver(length);
       sent += length;
     };

@@ -22,6 +22,7 @@ const BODIES = [1, 2].map(bodyOf);
 const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 const TURNS = 500;
+const isReading = (): boolean => false;
 
 /** The body that `socket` sends. It begins to read after some turns of the event loop, and then reads in spurts. */
 async function readSlowly(socket: Socket): Promise<Buffer> {
@@ -95,14 +96,14 @@ describe('ReadBuffers', () => {
   it('reads into the shared buffer until a read is large, and into another while a writer keeps the last one', () => {
     const seen: Buffer[] = [];
     const buffers = new ReadBuffers({ isPassing: true, onBytes: (buffer) => seen.push(buffer) });
-    const shared = buffers.next();
+    const shared = buffers.next(isReading);
     buffers.deliver(100);
-    expect(buffers.next()).to.equal(undefined);
+    expect(buffers.next(isReading)).to.equal(undefined);
     buffers.deliver(60_000);
-    const own = buffers.next();
+    const own = buffers.next(isReading);
     expect(own).not.to.equal(shared);
     buffers.deliver(60_000);
-    expect(buffers.next()).to.equal(undefined);
+    expect(buffers.next(isReading)).to.equal(undefined);
     expect(seen).to.deep.equal([shared, shared, own]);
 
     const held: BulkBuffer[] = [];
@@ -115,13 +116,13 @@ describe('ReadBuffers', () => {
         held.push(bulk);
       },
     });
-    writer.next();
+    writer.next(isReading);
     writer.deliver(60_000);
-    const kept = writer.next();
+    const kept = writer.next(isReading);
     writer.deliver(60_000);
-    expect(writer.next()).to.be.instanceOf(Buffer).and.not.equal(kept);
+    expect(writer.next(isReading)).to.be.instanceOf(Buffer).and.not.equal(kept);
     writer.deliver(100);
-    expect(writer.next()).to.equal(shared);
+    expect(writer.next(isReading)).to.equal(shared);
     expect(held[0]?.bytes).to.equal(kept);
     // Only while it is delivered.
     expect(keepable(kept as Buffer)).to.equal(undefined);
@@ -132,10 +133,10 @@ describe('ReadBuffers', () => {
 
   it('reads into the shared buffer while no body passes, however large the reads are', () => {
     const buffers = new ReadBuffers({ isPassing: false, onBytes: () => {} });
-    buffers.next();
+    buffers.next(isReading);
     for (let reads = 0; reads < 3; reads += 1) {
       buffers.deliver(60_000);
-      expect(buffers.next()).to.equal(undefined);
+      expect(buffers.next(isReading)).to.equal(undefined);
     }
     buffers.close();
   });
@@ -143,17 +144,45 @@ describe('ReadBuffers', () => {
   it('falls back to the shared buffer when all others are in use', () => {
     const all = Array.from({ length: LIMITS.readBuffers.value + 1 }, () => new ReadBuffers({ isPassing: true, onBytes: () => {} }));
     const given = all.map((buffers) => {
-      buffers.next();
+      buffers.next(isReading);
       buffers.deliver(60_000);
-      return buffers.next();
+      return buffers.next(isReading);
     });
-    const shared = new ReadBuffers({ isPassing: true, onBytes: () => {} }).next();
+    const shared = new ReadBuffers({ isPassing: true, onBytes: () => {} }).next(isReading);
     expect(given.filter((buffer) => buffer === shared).length).to.be.at.least(1);
     for (const buffers of all) buffers.close();
     const again = new ReadBuffers({ isPassing: true, onBytes: () => {} });
-    again.next();
+    again.next(isReading);
     again.deliver(60_000);
-    expect(again.next()).not.to.equal(shared);
+    expect(again.next(isReading)).not.to.equal(shared);
     again.close();
   });
+
+  for (const [what, length, isPaused] of [
+    ['idle', 60_000, false],
+    ['paused', LIMITS.readBufferBytes.value, true],
+  ] as const) {
+    it(`leaves buffers to others while many sockets are ${what} that had one`, () => {
+      const receiver = { isPassing: true, onBytes: () => {} };
+      const shared = new ReadBuffers(receiver).next(isReading);
+      const others = Array.from({ length: 4 * LIMITS.readBuffers.value }, () => new ReadBuffers(receiver));
+      const last = others.map((buffers) => {
+        buffers.next(isReading);
+        buffers.deliver(60_000);
+        let into = buffers.next(isReading);
+        buffers.deliver(length);
+        into = buffers.next(() => isPaused) ?? into;
+        return into;
+      });
+      // Where there are plenty, a socket keeps its buffer.
+      expect(last.filter((buffer) => buffer !== shared).length).to.equal(LIMITS.readBuffers.value / 2);
+      const busy = new ReadBuffers(receiver);
+      busy.next(isReading);
+      busy.deliver(60_000);
+      expect(busy.next(isReading)).to.be.instanceOf(Buffer).and.not.equal(shared);
+      busy.deliver(LIMITS.readBufferBytes.value);
+      expect(busy.next(isReading)).to.equal(undefined);
+      for (const buffers of [...others, busy]) buffers.close();
+    });
+  }
 });
