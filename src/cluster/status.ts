@@ -84,7 +84,7 @@ function statusPatch(current: RawObject, write: StatusWrite): object | undefined
   const status = isRawObject(current['status']) ? current['status'] : {};
   const before = Array.isArray(status['conditions']) ? (status['conditions'] as readonly unknown[]) : [];
   const after = mergeConditions(before, intent, kubeTime((write.clock ?? systemClock).wallMs()));
-  const fields = Object.entries(intent.fields ?? {}).filter(([name, value]) => !sameJson(status[name] ?? null, value));
+  const fields = Object.entries(intent.fields ?? {}).filter(([name, value]) => !sameMember(name, status[name], value));
   if (sameJson(before, after) && fields.length === 0) return undefined;
   return {
     metadata: { resourceVersion: current.metadata?.resourceVersion },
@@ -123,7 +123,16 @@ function sameJson(left: unknown, right: unknown): boolean {
   }
   if (isRawObject(left) && isRawObject(right)) {
     const names = new Set([...Object.keys(left), ...Object.keys(right)]);
-    return [...names].every((name) => sameJson(left[name] ?? null, right[name] ?? null));
+    return [...names].every((name) => sameMember(name, left[name], right[name]));
   }
   return left === right;
+}
+
+/**
+ * An istiod that analyzes policies writes the whole status again, with generations as strings, which the schema allows. If that counted as
+ * a difference, both controllers would overwrite one another without end.
+ */
+function sameMember(name: string, left: unknown, right: unknown): boolean {
+  if (name === 'observedGeneration' && (typeof left === 'string' || typeof right === 'string')) return Number(left) === Number(right);
+  return sameJson(left ?? null, right ?? null);
 }

@@ -122,6 +122,17 @@ describe('mergePatchStatus', () => {
     expect(await mergePatchStatus(clientThat([]), write({ current }))).to.equal('unchanged');
   });
 
+  it('sends nothing when another controller wrote the same generations as strings', async () => {
+    const conditions = [{ ...READY, observedGeneration: '3', lastTransitionTime: OLD }];
+    const current = { ...object('7'), status: { conditions, observedGeneration: '3' } };
+    const intendAt =
+      (observedGeneration: number): (() => StatusIntent) =>
+      () => ({ conditions: [{ ...READY, observedGeneration }], fields: { observedGeneration } });
+
+    expect(await mergePatchStatus(clientThat([]), write({ current, intend: intendAt(3) }))).to.equal('unchanged');
+    expect(await mergePatchStatus(clientThat([object('8')]), write({ current, intend: intendAt(4) }))).to.equal('updated');
+  });
+
   it('writes further fields when they differ, and removes null ones', async () => {
     const current = {
       ...object('7', [{ ...READY, lastTransitionTime: OLD }]),
