@@ -77,8 +77,11 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   if (obstacle !== undefined) return unchanged(...describeObstacle(obstacle));
 
   const bare = removeAgent(input);
-  const istio = context.settings.istioPods === 'skip' ? istioTraitOf(labelsOf(bare), rawOf(bare['spec'])) : undefined;
-  if (istio !== undefined) return unchanged(notInjected(istio.path, `${istio.what}, which is to enforce`));
+  const istio =
+    context.settings.istioPods === 'skip' ? istioTraitOf(labelsOf(bare), rawOf(bare['spec']), context.namespaceLabels) : undefined;
+  // An agent is there already when Istio's webhook comes after ours, or when the template has one.
+  if (istio !== undefined)
+    return { pod: bare, changed: bare !== input, findings: [notInjected(istio.path, `${istio.what}, which is to enforce`)] };
   const own = settingsOfPod(context.settings, rawOf(rawOf(bare['metadata'])['annotations']));
   const { capture, appPorts, findings: found, clamped } = inspectTemplate(bare, context);
   const findings = [...own.findings, ...missingVolume(own.settings, rawOf(bare['spec'])), ...takenPort(own.settings, appPorts), ...found];
@@ -143,7 +146,7 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
     ...nameConflictsOf(spec),
     ...privilegeFindings(spec, context.settings),
     ...findPodSecurity(context.namespaceLabels, spec, context.settings),
-    ...findIstio(istioTraitOf(labelsOf(bare), spec), context.settings.istioPods ?? 'refuse'),
+    ...findIstio(istioTraitOf(labelsOf(bare), spec, context.namespaceLabels), context.settings.istioPods ?? 'refuse'),
     ...findUnknownAnnotations(annotations),
     ...clamped.map(clampedExclusion),
   ];

@@ -46,13 +46,21 @@ export interface IstioTrait {
   readonly what: string;
 }
 
-/** What the pod has of Istio's data plane: both redirect its connections, and which policies count depends on the order. */
-export function istioTraitOf(labels: Raw, spec: Raw): IstioTrait | undefined {
+/**
+ * What the pod has of Istio's data plane: both redirect its connections, and which policies count depends on the order.
+ *
+ * @param labels of the pod; one of them takes it out of the ambient mesh of its namespace
+ * @param namespaceLabels undefined: not known
+ * @see Istio's chart istio-cni, value ambient.enablementSelectors
+ */
+export function istioTraitOf(labels: Raw, spec: Raw, namespaceLabels: Raw | undefined): IstioTrait | undefined {
   const containers = ['initContainers', 'containers'].flatMap((field) => rawListOf(spec[field]));
   const proxy = containers.map((container) => stringOf(container['name']) ?? '').find((name) => ISTIO_CONTAINERS.includes(name));
   if (proxy !== undefined) return { path: `spec.containers[${proxy}]`, what: `container ${proxy} is Istio's` };
-  if (labels[AMBIENT_LABEL] !== 'ambient') return undefined;
-  return { path: `metadata.labels[${AMBIENT_LABEL}]`, what: `the label ${AMBIENT_LABEL} puts the pod into Istio's ambient mesh` };
+  if (labels[AMBIENT_LABEL] === 'ambient')
+    return { path: `metadata.labels[${AMBIENT_LABEL}]`, what: `the label ${AMBIENT_LABEL} puts the pod into Istio's ambient mesh` };
+  if (namespaceLabels?.[AMBIENT_LABEL] !== 'ambient' || labels[AMBIENT_LABEL] === 'none') return undefined;
+  return { path: 'metadata.namespace', what: `the label ${AMBIENT_LABEL} of the namespace puts the pod into Istio's ambient mesh` };
 }
 
 /** A finding about a pod that gets an agent in addition to Istio's data plane. @param istioPods `refuse`: an error */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { injectManifest } from '../../../src/inject/inject-manifest.ts';
+import { injectPodTemplate } from '../../../src/inject/inject-pod.ts';
 import { TRUST } from '../../support/guarded-pods.ts';
 
 const settings = { image: 'example/agent:1', version: '1', trust: TRUST };
@@ -90,6 +91,43 @@ describe('what else a template has', () => {
         expect(findings).to.match(/^warning .*not injected: .* is to enforce/);
       }
     });
+  });
+
+  describe('of a namespace in the ambient mesh of Istio', () => {
+    const namespace = 'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop, labels: { istio.io/dataplane-mode: ambient } }\n---\n';
+    const inShop = (labels = ''): string =>
+      namespace +
+      pod(app(PORT))
+        .replace(/metadata: \{/, 'metadata: { namespace: shop,')
+        .replace('app: a', `app: a${labels}`);
+    const outcome = (manifest: string, istioPods: 'refuse' | 'inject' | 'skip'): string => {
+      const { text, findings } = injectManifest(manifest, { ...settings, istioPods });
+      return `${text.includes('sallyport-agent')} ${findings.map(({ severity, path, message }) => `${severity} ${path}: ${message}`).join()}`;
+    };
+
+    it('counts like the label of the pod, unless the pod opts out', () => {
+      expect(outcome(inShop(), 'refuse')).to.match(/^false error .*metadata.namespace: the label .* of the namespace puts the pod into/);
+      expect(outcome(inShop(), 'inject')).to.match(/^true warning .*metadata.namespace: .*both data planes/);
+      expect(outcome(inShop(), 'skip')).to.match(/^false warning .*metadata.namespace: not injected: .* is to enforce/);
+      expect(outcome(inShop(', istio.io/dataplane-mode: none'), 'refuse')).to.equal('true ');
+    });
+  });
+
+  it('loses its agent where Istio is to enforce and its proxy was added after the agent', () => {
+    const bare = {
+      metadata: { name: 'p', labels: {} },
+      spec: { containers: [{ name: 'c', image: 'x', ports: [{ containerPort: 8080 }] }] },
+    };
+    const context = { workload: { kind: 'pod', name: 'p' }, settings: { ...settings, istioPods: 'skip' } } as const;
+    const { pod: guarded } = injectPodTemplate(bare, context);
+    const withProxy = (spec: unknown): object => {
+      const { containers } = spec as typeof bare.spec;
+      return { ...(spec as object), containers: [...containers, { name: 'istio-proxy', image: 'y' }] };
+    };
+
+    const { pod: result, changed } = injectPodTemplate({ ...guarded, spec: withProxy(guarded['spec']) }, context);
+    expect(changed).to.equal(true);
+    expect(result['spec']).to.deep.equal(withProxy(bare.spec));
   });
 
   it('is recorded for an event on the pod', () => {
