@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { cacheRoot, withLock } from '../cluster/cache.ts';
 import type { RecordedCase, RecordedRejection } from '../conformance/case-file.ts';
 import type { JsonObject } from './envoy-config.ts';
@@ -32,30 +32,56 @@ export function istioVersion(): string {
  * @returns the directory with `istio` and the CRDs that Istio ships
  * @throws Error with the compiler's output
  */
-export async function buildIstio(): Promise<string> {
+export function buildIstio(): Promise<string> {
+  return buildOnce('oracle-istio', readdirSync(SOURCE), async (work) => {
+    await go([...BUILD, '-o', 'istio', '.'], work);
+    cpSync(join(await sourcesOfIstio(work), 'manifests/charts/base/files/crd-all.gen.yaml'), join(work, 'crd-all.gen.yaml'));
+  });
+}
+
+/**
+ * Builds istiod itself from the same modules if it is not in the cache, which takes many minutes.
+ * @returns the directory with `pilot-discovery` and Istio's Helm charts in `charts`
+ * @throws Error with the compiler's output
+ */
+export function buildIstiod(): Promise<string> {
+  return buildOnce('istiod', ['go.mod', 'go.sum'], async (work) => {
+    await go([...BUILD, '-o', 'pilot-discovery', 'istio.io/istio/pilot/cmd/pilot-discovery'], work);
+    // Files of the module cache are read-only.
+    const copied = ['-r', '--no-preserve=mode', join(await sourcesOfIstio(work), 'manifests/charts'), join(work, 'charts')];
+    await collect(spawn('cp', copied, { stdio: ['ignore', 'pipe', 'pipe'] }), 'cp');
+  });
+}
+
+const BUILD = ['build', '-mod=mod', '-trimpath', '-ldflags', '-s -w'] as const;
+
+/** @param sources names of the files in {@link SOURCE} on which the result depends @param make turns a directory with them into the result */
+async function buildOnce(name: string, sources: readonly string[], make: (work: string) => Promise<void>): Promise<string> {
   const digest = createHash('sha256');
-  for (const name of readdirSync(SOURCE).sort()) digest.update(name).update(readFileSync(join(SOURCE, name)));
-  const goal = join(cacheRoot(), 'bin', `oracle-istio-${istioVersion()}-${digest.digest('hex').slice(0, 16)}`);
+  for (const source of sources.toSorted()) digest.update(source).update(readFileSync(join(SOURCE, source)));
+  const goal = join(cacheRoot(), 'bin', `${name}-${istioVersion()}-${digest.digest('hex').slice(0, 16)}`);
   if (existsSync(goal)) return goal;
   await withLock('build-oracle', async () => {
-    if (!existsSync(goal)) await buildInto(goal);
+    if (!existsSync(goal)) await buildInto(goal, sources, make);
   });
   return goal;
 }
 
-async function buildInto(goal: string): Promise<void> {
-  process.stderr.write(`building Istio ${istioVersion()}: this takes many minutes the first time\n`);
+async function buildInto(goal: string, sources: readonly string[], make: (work: string) => Promise<void>): Promise<void> {
+  process.stderr.write(`building ${basename(goal)}: this takes many minutes the first time\n`);
   mkdirSync(join(cacheRoot(), 'bin'), { recursive: true });
   const work = await mkdtemp(`${goal}.building-`);
   try {
-    cpSync(SOURCE, work, { recursive: true });
-    await go(['build', '-mod=mod', '-trimpath', '-ldflags', '-s -w', '-o', 'istio', '.'], work);
-    const crds = (await go(['list', '-mod=mod', '-m', '-f', '{{.Dir}}', 'istio.io/istio'], work)).trim();
-    cpSync(join(crds, 'manifests/charts/base/files/crd-all.gen.yaml'), join(work, 'crd-all.gen.yaml'));
+    for (const source of sources) cpSync(join(SOURCE, source), join(work, source));
+    await make(work);
     renameSync(work, goal);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+async function sourcesOfIstio(work: string): Promise<string> {
+  return (await go(['list', '-mod=mod', '-m', '-f', '{{.Dir}}', 'istio.io/istio'], work)).trim();
 }
 
 function go(args: readonly string[], cwd: string): Promise<string> {
