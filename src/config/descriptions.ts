@@ -65,7 +65,7 @@ export const DESCRIPTIONS = {
   privilegedContainers:
     'Containers that could bypass the agent of their pod (shared processes, NET_ADMIN, SYS_PTRACE and the like, privileged, the user of the agent): `refuse` does not admit the pod, `report` admits it and names it in the condition Enforced',
   istioPods:
-    "Pods with Istio's proxy or in its ambient mesh, where both data planes would redirect connections: `refuse` does not admit them, `inject` gives them an agent, `skip` leaves them to Istio, without an agent",
+    "Pods with Istio's proxy or in its ambient mesh, where both data planes would redirect connections: `refuse` does not admit them, `inject` gives them an agent, although both listen on port 15006, `skip` leaves them to Istio, without an agent",
   reportsEnabled:
     'Writes findings about policies and workloads without protection as `Report` objects of `openreports.io/v1alpha1`, one per namespace, and a `ClusterReport` for policies of the root namespace. The CRDs must be installed',
   feedEnabled:

@@ -66,9 +66,9 @@ export function istioTraitOf(labels: Raw, spec: Raw, namespaceLabels: Raw | unde
 /** A finding about a pod that gets an agent in addition to Istio's data plane. @param istioPods `refuse`: an error */
 export function findIstio(trait: IstioTrait | undefined, istioPods: 'refuse' | 'inject' | 'skip'): readonly Finding[] {
   if (trait === undefined) return [];
-  const message = `${trait.what}: both data planes redirect the pod's connections, and the agent may see those of Istio's proxy only`;
+  const message = `${trait.what}: both data planes redirect the pod's connections and listen on port 15006, where one of them fails to start`;
   const hint =
-    'let one of them enforce: remove Istio from the pod, opt the pod out of the injection of agents, or set agent.istioPods to "inject" or "skip"';
+    'let one of them enforce: remove Istio from the pod, opt the pod out of the injection of agents, or set agent.istioPods to "skip"';
   return [{ ...warning(trait.path, { message, hint }), severity: istioPods === 'refuse' ? 'error' : 'warning' }];
 }
 

@@ -9,7 +9,7 @@ import type { ControllerProcess } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
 import { type Istiod, kubectl } from './products.ts';
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const CASES = new URL('../conformance/cases/', import.meta.url);
 
 /** A condition of a policy as stored. */

@@ -41,7 +41,7 @@ async function untilBothServe(at: Cluster): Promise<void> {
 }
 
 describe('Istio, then Sallyport', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   const at = setUpCluster();
   let written: ReadonlyMap<string, object>;
 
@@ -146,7 +146,7 @@ describe('Istio, then Sallyport', function () {
 });
 
 describe('Sallyport, then Istio', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   const at = setUpCluster();
 
   before(async () => {
@@ -241,7 +241,7 @@ async function createPod(at: Cluster, namespace: string, labels: object): Promis
 }
 
 describe('the migration of a namespace', function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
   const at = setUpCluster();
   let written: ReadonlyMap<string, object>;
 
