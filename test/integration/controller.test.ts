@@ -221,6 +221,23 @@ describe('controller on a real API server: statuses', function () {
     expect(await at.cluster.condition(AP, 'p', at.ns, 'ZtunnelAccepted')).to.deep.equal(foreign);
   });
 
+  it('does not write a status again of which an istiod has made the generations strings', async () => {
+    await at.cluster.policy(AP, 'p', at.ns, DENY_GET);
+    await see(async () => (await readyReason(AP, 'p')) === 'SelectsNothing', 'the status');
+    const path = `/apis/security.istio.io/v1/namespaces/${at.ns}/authorizationpolicies/p`;
+    const { json: now } = await at.cluster.client.request({ method: 'GET', path });
+    const { conditions } = (now as { status: { conditions: readonly object[] } }).status;
+    const status = { observedGeneration: '1', conditions: conditions.map((condition) => ({ ...condition, observedGeneration: '1' })) };
+    const contentType = 'application/merge-patch+json';
+    await at.cluster.client.request({ method: 'PATCH', path: `${path}/status`, body: { status }, contentType });
+    // Seen after the status of the first one.
+    await at.cluster.policy(AP, 'q', at.ns, DENY_GET);
+    await see(async () => (await readyReason(AP, 'q')) === 'SelectsNothing', 'the status of the next policy');
+
+    const { json: later } = await at.cluster.client.request({ method: 'GET', path });
+    expect((later as { status: object }).status).to.deep.equal(status);
+  });
+
   it('reports a workload without an agent', async () => {
     await at.cluster.pod({ namespace: at.ns, name: 'bare', agent: false });
     await at.cluster.policy(AP, 'p', at.ns, DENY_GET);
