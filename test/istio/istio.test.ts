@@ -130,11 +130,15 @@ describe('Istio, then Sallyport', function () {
     products.installSallyport(at.plane, ['--skip-crds']);
     at.sallyport = await products.startSallyport(at.plane);
     const before = specsOf(await at.policies());
-    await products.uninstallIstio(at.plane);
+    const later = policy('corpus', 'later', { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/later'] } }] }] });
+    await products.uninstallIstiod(at.plane);
     await at.istiod?.stop();
     at.istiod = undefined;
+    const refusal = await at.apply(later).catch((error: unknown) => String((error as { readonly stderr?: string }).stderr));
+    expect(refusal).to.include('failed calling webhook "validation.istio.io"');
+    products.uninstallIstioBase(at.plane);
 
-    await at.apply(policy('corpus', 'later', { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/later'] } }] }] }));
+    await at.apply(later);
     await at.see(
       async () => (await at.policies()).every((one) => OUR_TYPES.every((type) => statusOf(one, type) !== undefined)),
       'the conditions of all policies',
@@ -150,7 +154,9 @@ describe('Sallyport, then Istio', function () {
   const at = setUpCluster();
 
   before(async () => {
-    products.installSallyport(at.plane, []);
+    // Of another field manager than those of Helm: the stricter case for the chart of Istio.
+    await at.kubectl('apply', '--server-side', '-f', CRDS);
+    products.installSallyport(at.plane, ['--skip-crds']);
     at.sallyport = await products.startSallyport(at.plane);
     await at.namespace('corpus');
     await at.apply(...recordedPolicies('corpus'));
@@ -285,7 +291,7 @@ describe('the migration of a namespace', function () {
   });
 
   it('changes nothing for running pods when the label of the namespace changes', async () => {
-    await at.kubectl('label', 'namespace', 'shop', 'istio-injection-', 'sallyport.dev/injection=enabled');
+    await at.kubectl('label', 'namespace', 'shop', 'istio-injection-', 'istio.io/rev-', 'sallyport.dev/injection=enabled');
 
     await at.see(async () => (await enforced())?.includes('Without an agent: 1 (shop/deployment/web)') === true, 'the condition');
     expectGuards(await at.containers('shop'), ['istio']);
@@ -305,7 +311,8 @@ describe('the migration of a namespace', function () {
   });
 
   it('goes on when Istio is uninstalled', async () => {
-    await products.uninstallIstio(at.plane);
+    await products.uninstallIstiod(at.plane);
+    products.uninstallIstioBase(at.plane);
     await at.istiod?.stop();
     at.istiod = undefined;
     await at.kubectl('rollout', 'restart', 'deployment/web', '-n', 'shop');

@@ -60,11 +60,15 @@ export async function installIstio(plane: ControlPlane, ...baseArgs: readonly st
   await kubectl(plane, ['scale', 'deployment', 'istiod', '-n', ISTIO_SYSTEM, '--replicas=0']);
 }
 
-/** Uninstalls Istio's charts as its documentation says, without the CRDs. */
-export async function uninstallIstio(plane: ControlPlane): Promise<void> {
+/** Uninstalls the chart of istiod; that with the CRDs and a webhook follows. */
+export async function uninstallIstiod(plane: ControlPlane): Promise<void> {
   helm(plane, 'uninstall', 'istiod', '--namespace', ISTIO_SYSTEM);
-  helm(plane, 'uninstall', 'istio-base', '--namespace', ISTIO_SYSTEM);
   await kubectl(plane, ['delete', 'endpointslice', 'istiod-outside', '-n', ISTIO_SYSTEM, '--ignore-not-found']);
+}
+
+/** Uninstalls the chart with the CRDs, which stay. */
+export function uninstallIstioBase(plane: ControlPlane): void {
+  helm(plane, 'uninstall', 'istio-base', '--namespace', ISTIO_SYSTEM);
 }
 
 /** A running istiod. */
