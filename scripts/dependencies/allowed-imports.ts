@@ -310,7 +310,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'feed-server': {
     job: 'serves the feed to agents: who they are, streams, limits',
-    imports: ['api', 'bundle', 'feed', 'plain-address.ts'],
+    imports: ['api', 'bundle', 'feed', 'plain-address.ts', 'steps.ts'],
     types: ['clock.ts', 'cluster', 'status', 'telemetry'],
     npm: ['jose', 'zod/mini'],
     node: ['node:crypto', 'node:https', 'node:net'],
@@ -352,7 +352,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['analysis', 'api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'ops-server', 'policy', 'regular-file.ts'],
     types: ['resolve', 'telemetry', 'traces'],
     npm: ['@peculiar/x509', 'reflect-metadata'],
-    node: ['node:crypto', 'node:events', 'node:https', 'node:path', 'node:worker_threads'],
+    node: ['node:crypto', 'node:events', 'node:https', 'node:path', 'node:timers/promises', 'node:worker_threads'],
     nodeTypes: ['node:http', 'node:net', 'node:tls'],
   },
   standalone: {
