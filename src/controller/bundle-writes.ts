@@ -10,11 +10,14 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Priority } from '../workqueue/fair-keys.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, mayPass, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import { giveWay } from './give-way.ts';
 
 /** Parts and settings of the writes. */
 export interface BundleWritesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Number of workloads that wait to be compiled, whose agents get their bundles first; absent: 0. */
+  readonly waitingWorkloads?: () => number;
   /** Writes at the same time; default 4. */
   readonly concurrency?: number;
   /** Aborts the writes in progress, some time after no new ones are started; absent: immediately. */
@@ -41,12 +44,14 @@ export interface BundleWrites {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
+/** Longest wait of a write for bundles that agents do not have yet, in milliseconds. */
+const HOLD_MS = 1_000;
 /** Most bytes of bundles that wait to be written; each namespace gets a share. Those of writes in progress may exceed it. */
 export const MAX_WAITING_BYTES: number = 16 * 1024 * 1024;
 
 /** Writes; nothing is written before {@link BundleWrites.run}. */
 export function createBundleWrites(options: BundleWritesOptions): BundleWrites {
-  const { clock, logger, concurrency, workSignal, queueObserver, workerObserver } = options;
+  const { clock, logger, waitingWorkloads = () => 0, concurrency, workSignal, queueObserver, workerObserver } = options;
   const queue = createWorkQueue({
     clock,
     groupOf: namespaceOf,
@@ -60,6 +65,7 @@ export function createBundleWrites(options: BundleWritesOptions): BundleWrites {
     waiting.delete(key);
   };
   const handle = async (key: WorkloadKey, signal: AbortSignal): Promise<undefined> => {
+    await giveWay({ ahead: waitingWorkloads, clock, atMostMs: HOLD_MS }, signal);
     const write = waiting.get(key);
     try {
       await write?.run(signal, queue.priorityOf(key));

@@ -15,7 +15,7 @@ import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
-import { type BundleWrites, createBundleWrites } from './bundle-writes.ts';
+import { type BundleWrites, type BundleWritesOptions, createBundleWrites } from './bundle-writes.ts';
 import { recordInjectionEvents } from './injection-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
@@ -81,11 +81,11 @@ export async function runTerm(
   await seedKeys({ ...replica, signer: keyRing.signer, rootNamespace, logger: options.logger }, signals.lost);
   const workSignal = finishingSignal(clock, signals);
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
-  let waitingBundles = (): number => 0;
-  const touches = createTermTouches(replica, { ...options, waitingBundles: () => waitingBundles() }, workSignal);
-  const writes = replica.agents === undefined ? undefined : createTermWrites(replica, options, workSignal);
+  const waitingWorkloads = (): number => pipeline.queue.depth();
+  const waitingBundles = (): number => waitingWorkloads() + (writes?.queue.depth() ?? 0);
+  const touches = createTermTouches(replica, { ...options, waitingBundles }, workSignal);
+  const writes = replica.agents === undefined ? undefined : createTermWrites(replica, { ...options, waitingWorkloads }, workSignal);
   const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches, writes }, workSignal);
-  waitingBundles = () => pipeline.queue.depth() + (writes?.queue.depth() ?? 0);
   const reports = options.reports === true ? createTermReports(replica, options, workSignal) : undefined;
   const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts }, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
@@ -186,9 +186,14 @@ function createTermPipeline(
   });
 }
 
-function createTermWrites({ clock }: Replica, { metrics, logger, workers }: TermOptions, workSignal: AbortSignal): BundleWrites {
+function createTermWrites(
+  { clock }: Replica,
+  { metrics, logger, workers, waitingWorkloads }: TermOptions & Required<Pick<BundleWritesOptions, 'waitingWorkloads'>>,
+  workSignal: AbortSignal,
+): BundleWrites {
   return createBundleWrites({
     clock,
+    waitingWorkloads,
     logger: logger.child({ part: 'write' }),
     concurrency: workers,
     workSignal,

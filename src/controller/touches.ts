@@ -5,7 +5,7 @@
 import { objectKey, parseObjectKey, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { KubeletResync } from '../delivery/kubelet-resync.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { AgentReportsView } from '../status/agent-reports.ts';
@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Priority } from '../workqueue/fair-keys.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import { giveWay } from './give-way.ts';
 
 /** Parts and settings of the annotation of pods. */
 export interface TouchesOptions {
@@ -44,10 +45,7 @@ export interface Touches {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Patches wait while more bundles than this do: an API server that patches pods as fast as it can is slow for bundles. */
-const MANY_BUNDLES = 8;
-/** Time between two looks, and longest wait of a patch, in milliseconds: bundles that never end must not keep volumes old. */
-const LOOK_MS = 50;
+/** Longest wait of a patch for bundles, in milliseconds. An API server that patches pods as fast as it can is slow for bundles. */
 const HOLD_MS = 2_000;
 
 /** Touches; nothing is patched before {@link Touches.run}. */
@@ -79,7 +77,7 @@ export function createTouches(options: TouchesOptions): Touches {
     return revision !== undefined && kubeletResync.isNeeded(pod, revision) ? revision : undefined;
   };
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
-    for (let heldMs = 0; heldMs < HOLD_MS && waitingBundles() > MANY_BUNDLES; heldMs += LOOK_MS) await sleep(clock, LOOK_MS, signal);
+    await giveWay({ ahead: waitingBundles, clock, atMostMs: HOLD_MS }, signal);
     const pod = clusterState.pods.get(key);
     const revision = pod === undefined ? undefined : missing(pod);
     if (pod !== undefined && revision !== undefined) await kubeletResync.patch(pod, revision, signal);

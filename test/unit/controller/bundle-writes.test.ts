@@ -13,9 +13,12 @@ describe('the writes of bundles', () => {
   let done: string[];
   let stopping: AbortController;
   let running: Promise<void>;
+  let waitingWorkloads: number;
   beforeEach(() => {
     clock = createFakeClock();
-    writes = createBundleWrites({ clock, logger: createLogger({ level: 'silent', component: 'test' }) });
+    waitingWorkloads = 0;
+    const logger = createLogger({ level: 'silent', component: 'test' });
+    writes = createBundleWrites({ clock, logger, waitingWorkloads: () => waitingWorkloads });
     done = [];
     stopping = new AbortController();
     running = writes.run(stopping.signal);
@@ -107,6 +110,28 @@ describe('the writes of bundles', () => {
     expect(take('other', { key: 'bar/pod/web', bytes: MAX_WAITING_BYTES / 8 })).to.equal(true);
     await settle();
     expect(done).to.deep.equal(['other']);
+  });
+
+  it('let workloads whose agents wait for a bundle go first, but wait no longer than a second', async () => {
+    waitingWorkloads = 100;
+    take('first');
+    for (let ms = 0; ms < 950; ms += 50) {
+      await settle();
+      clock.advance(50);
+    }
+    await settle();
+    expect(done).to.deep.equal([]);
+    // The newest is written.
+    take('second');
+    clock.advance(50);
+    await settle();
+    expect(done).to.deep.equal(['second']);
+    take('third');
+    await settle();
+    waitingWorkloads = 8;
+    clock.advance(50);
+    await settle();
+    expect(done).to.deep.equal(['second', 'third']);
   });
 
   it('forget what is refused for good', async () => {
