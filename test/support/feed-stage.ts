@@ -63,7 +63,8 @@ export interface FeedStage {
   readonly token: (pod: string) => Promise<string>;
   /** Creates a pod whose agent has the feed; its token is in a file, as from the kubelet. */
   readonly createPod: (name: string, ip?: string) => Promise<void>;
-  readonly startAgent: (pod: string, root?: string) => Promise<PodAgentProcess>;
+  /** @param address where its feed connections come from; absent: 127.0.0.1 */
+  readonly startAgent: (pod: string, root?: string, address?: string) => Promise<PodAgentProcess>;
   readonly touchOf: (pod: string) => Promise<string | undefined>;
   /** Status, reason and message of the condition of an AuthorizationPolicy. */
   readonly programmed: (name: string) => Promise<string>;
@@ -127,11 +128,12 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
       await at.cluster.pod({ namespace: SHOP, name, labels: { app: name }, ip, feed: { ...feed, tokenFile } });
       await writeFile(tokenFile, await at.token(name));
     },
-    startAgent: async (pod, root = ROOT) => {
+    startAgent: async (pod, root = ROOT, address) => {
       if (application === undefined) throw new Error('the hook before has not run');
       const { port } = application.address() as AddressInfo;
       const isMounting = (): boolean => at.isMounting;
-      const started = await startPodAgent({ cluster: at.cluster, namespace: SHOP, pod, root, appPort: port, isMounting });
+      const connectFrom = address === undefined ? {} : { connectFrom: { address, feedPort: at.port } };
+      const started = await startPodAgent({ cluster: at.cluster, namespace: SHOP, pod, root, appPort: port, isMounting, ...connectFrom });
       at.agents.set(pod, started);
       return started;
     },

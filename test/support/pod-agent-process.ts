@@ -27,6 +27,10 @@ export interface PodAgentProcess {
   readonly log: readonly string[];
   /** Ends the process and starts another one with the same state. */
   readonly restart: () => Promise<void>;
+  /** Suspends the process, or lets it go on. */
+  readonly suspend: (isSuspended: boolean) => void;
+  /** Ends the process as a crash of its node does. */
+  readonly kill: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -38,16 +42,25 @@ export interface PodAgentOptions {
   readonly root: string;
   /** Where the application listens. */
   readonly appPort: number;
+  /** Where its feed is, if other agents of this host have another address there; absent: agents connect from 127.0.0.1. */
+  readonly connectFrom?: { readonly address: string; readonly feedPort: number };
   /** Whether the kubelet looks for changes now; absent: always. */
   readonly isMounting?: () => boolean;
 }
 
+const CONNECT_FROM = new URL('connect-from.mjs', import.meta.url).href;
 const START_MS = 60_000;
 const MOUNT_MS = 200;
 
+/** Agents that run, which must not outlive this process. */
+const children = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 /** Starts the agent; resolves when it has a bundle. */
 export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentProcess> {
-  const { cluster, namespace, pod, root, appPort } = options;
+  const { cluster, namespace, pod, root, appPort, connectFrom } = options;
   const raw = await cluster.readPod(namespace, pod);
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-pod-'));
   const [bundle, state, info] = ['bundle', 'state', 'info'].map((name) => join(directory, name)) as [string, string, string];
@@ -65,6 +78,11 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
     SALLYPORT_BUNDLE_DIR: bundle,
     SALLYPORT_STATE_DIR: state,
     SALLYPORT_LABELS_FILE: join(info, 'labels'),
+    ...(connectFrom !== undefined && {
+      NODE_OPTIONS: `--import ${CONNECT_FROM}`,
+      CONNECT_FROM: connectFrom.address,
+      FEED_PORT: String(connectFrom.feedPort),
+    }),
   };
   const log: string[] = [];
   const start = async (): Promise<ChildProcess> => {
@@ -74,9 +92,8 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const killAtExit = (): void => void child.kill('SIGKILL');
-    process.once('exit', killAtExit);
-    child.once('exit', () => process.off('exit', killAtExit));
+    children.add(child);
+    child.once('exit', () => children.delete(child));
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', (line) => log.push(line));
     const isReady = async (): Promise<boolean> => child.exitCode !== null || (await statusOf(adminPort, '/readyz')) === 200;
     await until(isReady, `the agent of ${pod} to be ready`, START_MS).catch((error: unknown) => {
@@ -85,6 +102,7 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
     return child;
   };
   const end = async (child: ChildProcess): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
     child.kill('SIGTERM');
     await gone;
@@ -99,6 +117,12 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
     restart: async () => {
       await end(running);
       running = await start();
+    },
+    suspend: (isSuspended) => void running.kill(isSuspended ? 'SIGSTOP' : 'SIGCONT'),
+    kill: async () => {
+      const gone = once(running, 'exit');
+      running.kill('SIGKILL');
+      await gone;
     },
     stop: async () => {
       connections.destroy();
