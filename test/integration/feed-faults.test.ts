@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { slotName } from '../../src/api/kube/workload.ts';
 import { peekStatement } from '../../src/bundle/statement.ts';
+import { startWriteProxy, type WriteProxy } from '../support/api-proxy.ts';
 import { ACCOUNT, AP, RA } from '../support/controller-stage.ts';
 import { type EarlierVersion, earlierVersion } from '../support/earlier-version.ts';
 import { restoreSnapshot, saveSnapshot } from '../support/etcd-backup.ts';
 import { type FeedStage, GROUPS, SHOP, setUpFeed } from '../support/feed-stage.ts';
 import { freshJwks, json, type KeyServer, ownAddress, startKeyServer } from '../support/key-server.ts';
 import type { PodAgentProcess } from '../support/pod-agent-process.ts';
-import { startWriteProxy, type WriteProxy } from '../support/write-proxy.ts';
 import { segment } from '../unit/jwt/tokens.ts';
 
 /** The first version with the feed, whose controllers read nothing but reports. */
@@ -54,7 +54,7 @@ describe('the feed, when writes of its leader get lost', function () {
   let agent: PodAgentProcess;
 
   before(async () => {
-    proxy = await startWriteProxy(at.plane.kubeconfigPath, ACCOUNT, GROUPS);
+    proxy = await startWriteProxy({ admin: at.plane.kubeconfigPath, user: ACCOUNT, groups: GROUPS });
     await at.stopReplica('one');
     await at.untilLeading(await at.startReplica('one', {}, { kubeconfig: proxy.kubeconfig }));
     agent = await start(at);
