@@ -196,6 +196,8 @@ describe('a hostile way to the API server', function () {
     isHostile = true;
     for (const { run } of sequence) await run();
     isHostile = false;
+    // A watch whose response was lost would wait for it for 30 s.
+    proxy.cutWatches();
 
     await untilOneLeads();
     lastWriteMs = performance.now();
