@@ -100,6 +100,17 @@ export interface StageOptions {
   readonly tls?: TlsTermination | undefined;
 }
 
+/** Connections lead to the upstream, which policies see as 10.1.2.3:5432, a port of `protocol`. */
+export function databaseOf(protocol: 'tcp' | 'detect'): NonNullable<StageOptions['destination']> {
+  return (upstreamPort) => ({
+    upstreamHost: '127.0.0.1',
+    upstreamPort,
+    destinationIp: '10.1.2.3',
+    destinationPort: 5432,
+    protocol: () => protocol,
+  });
+}
+
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 function answerEachHead(socket: Socket): void {

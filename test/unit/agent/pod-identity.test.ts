@@ -13,12 +13,13 @@ import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { IdentityFeed } from '../../../src/feed-server/identity-feed.ts';
 import { COLLECT_MS, HOLD_MS } from '../../../src/feed-server/identity-table.ts';
-import { type RunningFeed, startFeed } from '../../../src/feed-server/start-feed.ts';
+import type { RunningFeed } from '../../../src/feed-server/start-feed.ts';
 import { createStore } from '../../../src/state/store.ts';
 import { createAgentReports } from '../../../src/status/agent-reports.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { issueAuthority, issueServing, type KeyPair } from '../../../src/webhook/certs/issue.ts';
 import { createFakeClock, until } from '../../support/fake-clock.ts';
+import { startOnePodFeed } from '../../support/one-pod-feed.ts';
 import { pod } from '../controller/pods-and-policies.ts';
 import { allow, programOf } from '../filters/chains.ts';
 import { ALLOW_ALL, filesOf, mountVolume, newFolder, simpleBundle } from './bundles.ts';
@@ -77,31 +78,7 @@ describe('an agent with identities of pods', () => {
   const startController = async (port = 0): Promise<RunningFeed> => {
     const reports = createAgentReports(systemClock);
     reports.beginTerm();
-    const started = await startFeed({
-      host: '127.0.0.1',
-      port,
-      tlsMinVersion: 'TLSv1.3',
-      maxStreams: 4,
-      tokens: {
-        verify: async () => ({ namespace: 'foo', name: 'web', uid: 'uid', serviceAccount: 'default', expiresMs: Date.now() + 600_000 }),
-      },
-      source: {
-        podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
-        onPod: () => () => undefined,
-        currentOf: () => undefined,
-        onAhead: () => undefined,
-        onUnknownKeys: () => [],
-        onBundle: () => () => undefined,
-      },
-      identities: identityFeed(),
-      reports,
-      isReady: () => true,
-      leaderHost: () => undefined,
-      clock: systemClock,
-      logger,
-      observer: { onRefused: () => undefined, onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined },
-    });
-    started.serve(serving, authority.certPem);
+    const started = await startOnePodFeed({ port, reports, identities: identityFeed(), serving, authority });
     stopping.push(async () => {
       await started.stop();
       reports.endTerm();

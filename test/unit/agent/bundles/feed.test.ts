@@ -17,14 +17,14 @@ import { parseTrustAnchor } from '../../../../src/bundle/trust-anchor.ts';
 import { systemClock } from '../../../../src/clock.ts';
 import { FrameReader } from '../../../../src/feed/frames.ts';
 import { FEED_PROTOCOL, MAX_UP_BYTES, UP } from '../../../../src/feed/protocol.ts';
-import { type RunningFeed, startFeed } from '../../../../src/feed-server/start-feed.ts';
+import type { RunningFeed } from '../../../../src/feed-server/start-feed.ts';
 import type { Program } from '../../../../src/policy/model/program.ts';
 import { type AgentReports, createAgentReports } from '../../../../src/status/agent-reports.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
 import { issueAuthority, issueServing, type KeyPair } from '../../../../src/webhook/certs/issue.ts';
 import { until } from '../../../support/fake-clock.ts';
+import { startOnePodFeed } from '../../../support/one-pod-feed.ts';
 import { SIGNER, signedFiles } from '../../../support/signing.ts';
-import { pod } from '../../controller/pods-and-policies.ts';
 import { httpChain } from '../../filters/chains.ts';
 import { ALLOW_ALL, bundleOf, DENY_ALL, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
 
@@ -51,19 +51,13 @@ describe('bundles over the feed', () => {
     serving = await issueServing(authority, [SERVER_NAME], { nowMs: Date.now(), validMs: 86_400_000 });
   });
   const start = async (host = '127.0.0.1', port = 0, its = reports): Promise<RunningFeed> => {
-    const started = await startFeed({
+    const started = await startOnePodFeed({
       host,
       port,
-      tlsMinVersion: 'TLSv1.3',
-      maxStreams: 4,
-      tokens: {
-        verify: async () => ({ namespace: 'foo', name: 'web', uid: 'uid', serviceAccount: 'default', expiresMs: Date.now() + 600_000 }),
-      },
+      reports: its,
+      leaderHost: () => leader,
       source: {
-        podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
-        onPod: () => () => undefined,
         currentOf: () => (current === undefined ? undefined : { number: current.number, read: async () => current }),
-        onAhead: () => undefined,
         onUnknownKeys: (_workload, keys) => {
           unknown.push(Object.fromEntries(keys));
           return [];
@@ -74,14 +68,9 @@ describe('bundles over the feed', () => {
           return () => changed.delete(notify);
         },
       },
-      reports: its,
-      isReady: () => true,
-      leaderHost: () => leader,
-      clock: systemClock,
-      logger: createLogger({ level: 'silent', component: 'test' }),
-      observer: { onRefused: () => undefined, onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined },
+      serving,
+      authority,
     });
-    started.serve(serving, authority.certPem);
     stopping.push(started.stop);
     return started;
   };

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { CHECK_ALLOWED } from '../../../../src/filters/check-response.ts';
 import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import { allow, authorizer, custom, deny, filterChainOf } from '../../filters/chains.ts';
-import { RawClient, type Stage, type StageOptions, stage, until } from '../loopback.ts';
+import { databaseOf, RawClient, type Stage, type StageOptions, stage, until } from '../loopback.ts';
 
 const has = (part: string) => (text: string) => text.includes(part);
 
@@ -24,13 +24,7 @@ describe('live TCP connections', () => {
   const tcp = (filterChain: FilterChain, upstream: (socket: Socket) => void): StageOptions => ({
     filterChain,
     upstream,
-    destination: (upstreamPort) => ({
-      upstreamHost: '127.0.0.1',
-      upstreamPort,
-      destinationIp: '10.1.2.3',
-      destinationPort: 5432,
-      protocol: () => 'tcp',
-    }),
+    destination: databaseOf('tcp'),
   });
   const everybody = filterChainOf([allow('all', {})]);
   const nobody = filterChainOf([deny('shut', { from: [{ source: { ipBlocks: ['0.0.0.0/0'] } }] }), allow('all', {})]);

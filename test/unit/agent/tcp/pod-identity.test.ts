@@ -9,7 +9,7 @@ import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import type { ConnectionFacts, PeerIdentity } from '../../../../src/policy/facts.ts';
 import { allow, filterChainOf } from '../../filters/chains.ts';
-import { RawClient, type Stage, stage, until } from '../loopback.ts';
+import { databaseOf, RawClient, type Stage, stage, until } from '../loopback.ts';
 
 const PEER: PeerIdentity = { uris: ['spiffe://cluster.local/ns/shop/sa/friend'], dnsNames: [], subject: '' };
 const HELLO = '220 mail\r\n';
@@ -31,13 +31,7 @@ describe('TCP connections of pods that are known by their addresses', () => {
     at = await stage({
       filterChain,
       upstream,
-      destination: (upstreamPort) => ({
-        upstreamHost: '127.0.0.1',
-        upstreamPort,
-        destinationIp: '10.1.2.3',
-        destinationPort: 5432,
-        protocol: () => protocol,
-      }),
+      destination: databaseOf(protocol),
     });
   };
   afterEach(async () => {

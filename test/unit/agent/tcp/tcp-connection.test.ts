@@ -9,7 +9,7 @@ import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
 import { CHECK_ALLOWED, type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
 import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import { allow, authorizer, custom, deny, filterChainOf } from '../../filters/chains.ts';
-import { RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+import { databaseOf, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
 const EVERYBODY = filterChainOf([allow('all', {})]);
 const NOBODY = filterChainOf([allow('none', { from: [{ source: { ipBlocks: ['192.0.2.1'] } }] })]);
@@ -24,13 +24,7 @@ for (const protocol of ['tcp', 'detect'] as const) {
       at = await stage({
         filterChain: EVERYBODY,
         upstream: ECHO,
-        destination: (upstreamPort) => ({
-          upstreamHost: '127.0.0.1',
-          upstreamPort,
-          destinationIp: '10.1.2.3',
-          destinationPort: 5432,
-          protocol: () => protocol,
-        }),
+        destination: databaseOf(protocol),
         ...options,
       });
       return at;
