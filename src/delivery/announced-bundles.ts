@@ -11,7 +11,7 @@ import type { SignedBundle } from './write-slots.ts';
 export interface AnnouncedBundles {
   /** The last one of a workload. Undefined: none, or it is published. */
   readonly get: (key: WorkloadKey) => SignedBundle | undefined;
-  /** Replaces that of the workload. @returns false: it does not fit, and agents get it when it is written */
+  /** Replaces that of the workload. @returns false: it does not fit; the one before stays, and agents get this one when it is written */
   readonly set: (key: WorkloadKey, bundle: SignedBundle) => boolean;
   /** To be called when another bundle of the workload is published. */
   readonly onPublished: (key: WorkloadKey) => void;
@@ -35,6 +35,10 @@ export function createAnnouncedBundles(numberOf: (key: WorkloadKey) => number): 
     bundles.delete(key);
     budget.release(parseWorkloadKey(key).namespace, sizeInMemory(known));
   };
+  const put = (key: WorkloadKey, bundle: SignedBundle): void => {
+    bundles.set(key, bundle);
+    budget.take(parseWorkloadKey(key).namespace, sizeInMemory(bundle));
+  };
   const isNewer = (key: WorkloadKey, { number }: SignedBundle): boolean => number > numberOf(key);
   return {
     get: (key) => {
@@ -42,12 +46,14 @@ export function createAnnouncedBundles(numberOf: (key: WorkloadKey) => number): 
       return known !== undefined && isNewer(key, known) ? known : undefined;
     },
     set: (key, bundle) => {
-      const { namespace } = parseWorkloadKey(key);
-      const size = sizeInMemory(bundle);
+      const known = bundles.get(key);
       remove(key);
-      if (!budget.fits(namespace, size)) return false;
-      bundles.set(key, bundle);
-      budget.take(namespace, size);
+      if (!budget.fits(parseWorkloadKey(key).namespace, sizeInMemory(bundle))) {
+        // Agents have seen its number, so that it is not forgotten.
+        if (known !== undefined) put(key, known);
+        return false;
+      }
+      put(key, bundle);
       for (const listener of listeners) listener(key);
       return true;
     },

@@ -147,6 +147,12 @@ describe('announced bundles', () => {
     expect(heard).to.deep.equal(['bar/deployment/web']);
   });
 
+  it('keep the one before when the next one does not fit, because agents have seen its number', async () => {
+    const number = announce(encoded('one'));
+    await announceMany(0, false);
+    expect(announce(encoded('two', 'web', NOISE.repeat(4)))).to.equal(number);
+  });
+
   it('take no space once they are written, also when no agent asks for them', async () => {
     await announceMany(0, true);
     expect(heard.length).to.be.greaterThan(150);
