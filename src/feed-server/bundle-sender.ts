@@ -134,14 +134,10 @@ export class BundleSender {
     if (!this.#receivers.has(receiver) || !stream.isIdle || stream.sentNumber >= number) return;
     if (this.#options.currentOf(workload)?.number !== number) return;
     const { maxBytes } = this.#options;
-    if (this.#bytes >= maxBytes) {
-      this.#wait(receiver);
-      return;
-    }
-    const frame = loaded.frameFor(receiver.has);
-    const { length } = frame.payload;
-    if (this.#bytes > 0 && this.#bytes + length > maxBytes) {
-      this.#wait(receiver);
+    const frame = this.#bytes >= maxBytes ? undefined : loaded.frameFor(receiver.has);
+    const length = frame?.payload.length ?? 0;
+    if (frame === undefined || (this.#bytes > 0 && this.#bytes + length > maxBytes)) {
+      this.#waiting.set(workload, (this.#waiting.get(workload) ?? new Set()).add(receiver));
       return;
     }
     receiver.isPartial = frame.type === DOWN.parts && receiver.has !== undefined && receiver.has.size > 0;
@@ -152,11 +148,6 @@ export class BundleSender {
       this.#bytes -= length;
       this.#resume();
     });
-  }
-
-  #wait(receiver: Receiver): void {
-    const { workload } = receiver;
-    this.#waiting.set(workload, (this.#waiting.get(workload) ?? new Set()).add(receiver));
   }
 
   #resume(): void {
