@@ -68,6 +68,12 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['zod/mini'],
     node: ['node:crypto'],
   },
+  'feed-client': {
+    job: 'the client end of a stream of the feed',
+    imports: ['feed', 'limits'],
+    node: ['node:https'],
+    nodeTypes: ['node:stream'],
+  },
   jwt: {
     job: 'tokens: extraction, verification, claims, key import, cache of verified tokens',
     imports: ['http', 'limits', 'policy', 'steps.ts', 'text.ts'],
@@ -173,10 +179,9 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, feed, last good one): read, verify, activate',
-    imports: ['api', 'bundle', 'clock.ts', 'errors.ts', 'feed', 'fs-watch', 'http', 'limits', 'replace-file.ts', 'steps.ts'],
+    imports: ['api', 'bundle', 'clock.ts', 'errors.ts', 'feed', 'feed-client', 'fs-watch', 'http', 'limits', 'replace-file.ts', 'steps.ts'],
     types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
-    node: ['node:fs/promises', 'node:https', 'node:path'],
-    nodeTypes: ['node:stream'],
+    node: ['node:fs/promises', 'node:path'],
   },
   'agent/log': {
     job: 'access log and metrics of exchanges and TCP connections',
@@ -313,8 +318,14 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['api', 'bundle', 'feed', 'plain-address.ts', 'steps.ts'],
     types: ['clock.ts', 'cluster', 'status', 'telemetry'],
     npm: ['jose', 'zod/mini'],
-    node: ['node:crypto', 'node:https', 'node:net'],
+    node: ['node:crypto', 'node:https', 'node:net', 'node:timers/promises'],
     nodeTypes: ['node:http', 'node:stream', 'node:tls'],
+  },
+  'feed-relay': {
+    job: 'the stream of a replica of the controller to the one that leads',
+    imports: ['clock.ts', 'feed', 'feed-client', 'feed-server'],
+    types: ['api', 'limits', 'telemetry'],
+    nodeTypes: ['node:stream'],
   },
   profiling: {
     job: 'CPU and heap profiles of the process on the loopback address; loaded only when a port is configured',
@@ -416,6 +427,9 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'config',
       'controller',
       'errors.ts',
+      'feed',
+      'feed-client',
+      'feed-relay',
       'feed-server',
       'inject',
       'jwks',
@@ -430,7 +444,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'traces',
       'webhook',
     ],
-    node: ['node:crypto', 'node:path', 'node:worker_threads'],
+    node: ['node:crypto', 'node:fs/promises', 'node:path', 'node:worker_threads'],
   },
 };
 
@@ -490,7 +504,15 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
   },
   'agent-feed': {
     // Of `limits` only what holds no counters: the agent's counters are in its own file.
-    packages: ['agent/bundles', 'bundle/joined-files.ts', 'feed', 'limits/containers.ts', 'limits/timers.ts', 'replace-file.ts'],
+    packages: [
+      'agent/bundles',
+      'bundle/joined-files.ts',
+      'feed',
+      'feed-client',
+      'limits/containers.ts',
+      'limits/timers.ts',
+      'replace-file.ts',
+    ],
     npm: [],
     maxKiB: 28,
   },

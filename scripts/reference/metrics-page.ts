@@ -55,7 +55,14 @@ export async function metricsPage(): Promise<string> {
     keyAges: () => [],
     running: () => ({}),
   } as Parameters<typeof controller.observe>[0]);
-  controller.feed({ streams: () => 0, doubled: () => 0, identities: () => 0, identityStreams: () => 0 });
+  controller.feed({
+    streams: () => 0,
+    relayed: () => 0,
+    isRelaying: () => false,
+    doubled: () => 0,
+    identities: () => 0,
+    identityStreams: () => 0,
+  });
   controller.queue('');
   controller.workers('', 0);
   return [

@@ -104,6 +104,8 @@ export interface ControllerConfig {
     readonly host: string;
     readonly port: number;
     readonly maxStreams: number;
+    /** File with a token of this pod for the feed of the leader; absent: only the leader serves agents. */
+    readonly tokenFile?: string | undefined;
     /** ServiceAccount, `namespace/name`; absent: no agent serves a node. */
     readonly nodeAgent?: string | undefined;
   };
@@ -297,6 +299,7 @@ const configObject = z.strictObject({
       host: z.string().default('0.0.0.0').meta({ description: 'Address on which the feed is served' }),
       port: port.default(9444).meta({ description: DESCRIPTIONS.feedPort }),
       maxStreams: z.coerce.number().int().min(1).max(100_000).default(2000).meta({ description: DESCRIPTIONS.feedMaxStreams }),
+      tokenFile: z.string().optional().meta({ description: DESCRIPTIONS.feedTokenFile }),
       nodeAgent: z
         .string()
         .regex(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/, 'a ServiceAccount as `namespace/name`')
@@ -343,6 +346,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['feed.enabled', 'feed', 'SALLYPORT_FEED_ENABLED'],
   ['feed.host', 'feed-host', 'SALLYPORT_FEED_HOST'],
   ['feed.port', 'feed-port', 'SALLYPORT_FEED_PORT'],
+  ['feed.tokenFile', 'feed-token-file', 'SALLYPORT_FEED_TOKEN_FILE'],
   ['webhook.agentImage', 'agent-image', 'SALLYPORT_AGENT_IMAGE'],
   ['webhook.initImage', 'init-image', 'SALLYPORT_INIT_IMAGE'],
   ['webhook.captureMode', 'capture-mode', 'SALLYPORT_CAPTURE_MODE'],

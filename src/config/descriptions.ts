@@ -73,6 +73,8 @@ export const DESCRIPTIONS = {
   feedPort: 'Port on which the controller serves the feed to agents',
   feedNodeAgent:
     'ServiceAccount, as `namespace/name`, of agents that get the bundles of all pods of their node over one stream; absent: every agent serves its own pod',
-  feedMaxStreams: 'Number of agents that the leader serves over the feed; further ones get bundles through their volumes only',
+  feedMaxStreams: 'Number of agents that each replica serves over the feed; further ones get bundles through their volumes only',
+  feedTokenFile:
+    'File with a ServiceAccount token of this pod for the audience `feed.sallyport.dev`, with which a replica reports its agents to the leader; without it only the leader serves agents',
   agentImagePullPolicy: 'Image pull policy of injected agents',
 } as const;

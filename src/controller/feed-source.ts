@@ -11,10 +11,10 @@ import type { Replica } from './replica.ts';
 const RENEW_PAUSE_MS = 60_000;
 const MAX_RENEWED = 10_000;
 
-/** The bundles that are announced or published, with their files as this process signed them or the API server has them. */
+/** The bundles that are announced or published, with their files as the leader signed them. */
 export function createFeedSource(
   { clusterState, ledger, jwksCache, delivery, clock }: Pick<Replica, 'clusterState' | 'ledger' | 'jwksCache' | 'delivery' | 'clock'>,
-  { relayed, held }: Pick<Replica, 'relayed' | 'held'>,
+  { relayed, held, fromLeader }: Pick<Replica, 'relayed' | 'held' | 'fromLeader'>,
 ): FeedSource {
   /** When the bundles of workloads may be renewed again, for the last {@link MAX_RENEWED} of them. */
   const renewable = new Map<WorkloadKey, number>();
@@ -26,12 +26,18 @@ export function createFeedSource(
       const ahead = delivery.announced.get(workload);
       const { namespace } = parseWorkloadKey(workload);
       if (ahead !== undefined) return { number: ahead.number, read: (signal) => relayed.withIndex(namespace, ahead, signal) };
+      const sent = fromLeader.get(workload);
+      if (sent !== undefined) return { number: sent.number, held: held.get(workload, sent.number), read: async () => sent };
       if (published?.current === undefined) return undefined;
       const { number } = published.current;
       return { number, held: held.get(workload, number), read: (signal) => relayed.read(workload, published, signal) };
     },
     onBundle: (listener) => {
-      const unsubscribes = [ledger.subscribe(({ key }) => listener(key)), delivery.announced.subscribe(listener)];
+      const unsubscribes = [
+        ledger.subscribe(({ key }) => listener(key)),
+        delivery.announced.subscribe(listener),
+        fromLeader.subscribe(listener),
+      ];
       return () => {
         for (const unsubscribe of unsubscribes) unsubscribe();
       };

@@ -15,6 +15,7 @@ import type { Check } from '../ops-server/health.ts';
 import { type EditedPods, editedPods } from '../resolve/edited-pods.ts';
 import { createFeedSource } from './feed-source.ts';
 import { createGauges } from './gauges.ts';
+import type { LeaderBundles } from './leader-bundles.ts';
 import { createReplica, type Replica, type ReplicaOptions, untilKeysKnown, untilSynced } from './replica.ts';
 import { runTerm, type Term, type TermOptions, type TermSignals } from './term.ts';
 
@@ -53,6 +54,8 @@ export interface Manager {
     readonly isCurrent: () => boolean;
     /** Address of the leader's pod; undefined: not known. */
     readonly leaderHost: () => string | undefined;
+    /** What the leader sent while another replica leads. */
+    readonly fromLeader: LeaderBundles;
   };
   /** Records events of this replica. */
   readonly record: Recorder['record'];
@@ -128,6 +131,7 @@ function feedOf(replica: Replica, leaderHost: () => string | undefined): Manager
     pods: replica.clusterState.pods,
     isCurrent: () => replica.informers.find(({ name }) => name === 'pods')?.reflector.isWatching?.() === true,
     leaderHost,
+    fromLeader: replica.fromLeader,
   };
 }
 

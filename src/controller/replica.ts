@@ -31,6 +31,7 @@ import { HeldParts } from './held-parts.ts';
 import { createInformers, type Informer } from './informers.ts';
 import { recallLastGood } from './keep-last-good.ts';
 import type { KeyServers } from './key-servers.ts';
+import { LeaderBundles } from './leader-bundles.ts';
 import { wantKeys } from './pipeline.ts';
 import { createTrustedPods, type TrustedPods } from './trusted-pods.ts';
 
@@ -92,6 +93,8 @@ export interface Replica {
   readonly relayed: RelayedFiles;
   /** What agents with a feed have already. */
   readonly held: HeldParts;
+  /** Bundles for the feed while another replica leads. */
+  readonly fromLeader: LeaderBundles;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -103,8 +106,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   const ledger = createWorkloadLedger<PublishedCopies>();
   const namespaces = namespacesOf(options);
   const list = namespaces?.list ?? listInCluster(client);
-  const relayed = createRelayedFiles(client);
-  const held = new HeldParts();
+  const [relayed, held] = [createRelayedFiles(client), new HeldParts()];
   const feed = options.agents === undefined ? undefined : { relayed, held };
   const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, informers: () => informers, namespaces, feed });
   const wallMs = (): number => clock.wallMs();
@@ -147,6 +149,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     ...(options.agents === undefined ? {} : { agents: options.agents }),
     relayed,
     held,
+    fromLeader: new LeaderBundles((workload) => ledger.get(workload)?.published?.current?.number ?? 0, held),
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);

@@ -121,7 +121,7 @@ export async function runTerm(
 
 /** Opens the feed for the term: a pod whose stream ends may need its volume again. @returns closes it */
 function followAgents(
-  { agents, relayed, held, clusterState, ledger }: Replica,
+  { agents, relayed, held, fromLeader, clusterState, ledger }: Replica,
   { touches, recorder }: Pick<TermOptions, 'recorder'> & Pick<Term, 'touches'>,
 ): () => void {
   if (agents === undefined) return () => undefined;
@@ -136,6 +136,7 @@ function followAgents(
   // What was read between the terms may have been replaced by another leader.
   relayed.clear();
   held.clear();
+  fromLeader.clear();
   agents.beginTerm([...clusterState.pods.values()].filter(({ agent }) => agent?.hasFeed === true).length);
   return () => {
     unsubscribe();

@@ -115,7 +115,7 @@ interface Kept extends RelayedBundle {
 }
 
 /** Files by key up to {@link KEPT_BYTES}; those that were set first go first. */
-class KeptFiles {
+export class KeptFiles {
   readonly #kept = new Map<string, Kept>();
   #bytes = 0;
 

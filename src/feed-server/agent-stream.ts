@@ -15,6 +15,8 @@ import type { BundleFrame } from './loaded-bundle.ts';
 /** What a stream needs, and what it reports. */
 export interface AgentStreamHost {
   readonly clock: Clock;
+  /** Another replica has counted the frames of the agent; absent: they are counted here. */
+  readonly isRelayed?: boolean;
   /** The agent said something. */
   readonly onReport: (report: AgentReport) => void;
   /** The agent lacks keys. */
@@ -130,7 +132,7 @@ export class AgentStream {
 
   #onFrame({ type, payload }: Frame): void {
     if (this.#isClosed) return;
-    if (!this.#credit.take()) {
+    if (this.#host.isRelayed !== true && !this.#credit.take()) {
       this.close('flood');
       return;
     }

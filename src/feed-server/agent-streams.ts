@@ -7,7 +7,7 @@ import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { Clock } from '../clock.ts';
 import { type AgentReport, MAX_UP_BYTES, type UnknownKeys } from '../feed/protocol.ts';
-import type { AgentReports, AgentState } from '../status/agent-reports.ts';
+import type { AgentReports } from '../status/agent-reports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentStream } from './agent-stream.ts';
 import { BundleSender, type CurrentBundle, partsOfAgent, type Receiver } from './bundle-sender.ts';
@@ -15,7 +15,9 @@ import { type Channel, type ChannelEvents, socketChannel } from './channel.ts';
 import type { CloseReason } from './feed-refusal.ts';
 import type { IdentityFeed } from './identity-feed.ts';
 import { NodeStream } from './node-stream.ts';
+import { PodStreams, type StreamOfPod } from './pod-streams.ts';
 import type { PodIdentity } from './pod-tokens.ts';
+import { ReplicaStream } from './replica-stream.ts';
 
 /** What the feed serves, from the caches of this replica. */
 export interface FeedSource {
@@ -50,6 +52,20 @@ export interface FeedObserver {
   readonly onUnknownKey: (result: UnknownKeyResult) => void;
 }
 
+/** Reports agents that hold their streams to this replica to the leader. */
+export interface AgentRelay {
+  /** An agent holds a stream. @param end ends it, because the leader does not count it, or cannot be reached */
+  readonly add: (identity: PodIdentity, end: (reason: CloseReason) => void) => RelayedAgent;
+}
+
+/** One agent of an {@link AgentRelay}. */
+export interface RelayedAgent {
+  readonly report: (report: AgentReport) => void;
+  readonly unknownKeys: (keys: UnknownKeys) => void;
+  /** Its stream has ended. */
+  readonly remove: () => void;
+}
+
 /** Parts of the streams. */
 export interface AgentStreamsOptions {
   readonly source: FeedSource;
@@ -59,6 +75,8 @@ export interface AgentStreamsOptions {
   readonly observer: FeedObserver;
   /** Identities of pods by their addresses; absent: none are sent. */
   readonly identities?: IdentityFeed;
+  /** Absent: agents hold their streams to the leader only. */
+  readonly relay?: AgentRelay;
   /** Most bytes on their way to agents; absent: 64 MiB. */
   readonly maxBytes?: number;
   /** Most streams, each pod of a node counted; beyond it agents use their volumes. */
@@ -78,42 +96,35 @@ export interface AgentTraits {
 /** The streams. */
 export interface AgentStreams {
   readonly size: () => number;
+  /** Other replicas that serve agents. */
+  readonly replicas: () => number;
+  /** Agents that hold their streams to them. */
+  readonly relayed: () => number;
   /** Pods with two agents. */
   readonly doubled: () => number;
   /**
    * Serves a pod. The agent may have lost its first stream without the controller noticing: a second one replaces the first unless that says
-   * something within {@link PROBATION_MS}. Then two agents run in the pod, see `AgentState.second`.
+   * something within `PROBATION_MS`. Then two agents run in the pod, see `AgentState.second`.
    */
   readonly add: (pod: PodIdentity, socket: Duplex, traits: AgentTraits) => void;
   /** Serves the pods of a node to an agent that runs in a pod there, see {@link NodeStream}. */
   readonly addNode: (agent: PodIdentity, socket: Duplex, traits: AgentTraits) => void;
+  /** Counts the agents of another replica, see {@link ReplicaStream}. */
+  readonly addReplica: (replica: PodIdentity, socket: Duplex) => void;
   /** Ends all streams; to be called once. */
   readonly stop: () => void;
 }
 
-interface Served extends Receiver {
-  readonly pod: ObjectKey;
+interface Served extends Receiver, StreamOfPod {
   readonly identity: PodIdentity;
+  readonly stream: AgentStream;
   readonly cancelExpiry: () => void;
-  /** What the agent said last; undefined: nothing yet. */
-  said?: Said;
+  /** The replica that it holds its stream to; undefined: this one. */
+  readonly replica: ReplicaStream | undefined;
+  /** Absent: this replica alone serves agents, or another one serves this agent. */
+  readonly toLeader: RelayedAgent | undefined;
 }
 
-type Said = Pick<AgentState, 'revision' | 'refused'>;
-
-/** The streams of one pod. */
-interface PodStreams {
-  newest: Served;
-  /** The one before; undefined: it has ended. */
-  older?: Served | undefined;
-  /** The older one has said something since the newest one began. */
-  isOlderAlive: boolean;
-  /** Stops the timer that ends the older one. */
-  cancelProbation?: () => void;
-}
-
-/** More than the time between two reports of an agent. */
-export const PROBATION_MS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Most that the clock of another leader may be ahead of that of this one, in milliseconds: bundles are numbered by the clock. */
 export const MAX_AHEAD_MS = 60_000;
@@ -123,23 +134,26 @@ export function createAgentStreams(options: AgentStreamsOptions): AgentStreams {
   const streams = new Streams(options);
   return {
     size: () => streams.size,
-    doubled: () => [...streams.byPod.values()].filter(({ isOlderAlive }) => isOlderAlive).length,
+    relayed: () => [...streams.replicas.values()].reduce((sum, { size }) => sum + size, 0),
+    doubled: () => streams.pods.doubled,
     add: (pod, socket, traits) => {
       streams.add(pod, (events) => socketChannel(socket, MAX_UP_BYTES, events), traits).sendAuthorities(traits.authorities);
     },
     addNode: (agent, socket, traits) => streams.addNode(agent, socket, traits),
+    addReplica: (replica, socket) => streams.addReplica(replica, socket),
+    replicas: () => streams.replicas.size,
     stop: () => streams.stop(),
   };
 }
 
-/** Why the agent of a node may not have a stream; undefined: it may. @param address of the client @param account `namespace/name` of its ServiceAccount */
-export function faultOfNodeAgent(
+/** Why a pod of ours may not have a stream; undefined: it may. @param address of the client @param account `namespace/name` of its ServiceAccount */
+export function faultOfOurPod(
   pod: SlimPod | undefined,
   identity: PodIdentity,
   { address, account }: { readonly address: string; readonly account: string },
 ): 'pod' | 'address' | undefined {
   if (pod === undefined || pod.uid !== identity.uid || pod.serviceAccount !== identity.serviceAccount) return 'pod';
-  if (objectKey(identity.namespace, identity.serviceAccount) !== account || isFinished(pod) || pod.nodeName === undefined) return 'pod';
+  if (objectKey(identity.namespace, identity.serviceAccount) !== account || isFinished(pod)) return 'pod';
   return pod.podIP === address ? undefined : 'address';
 }
 
@@ -151,8 +165,10 @@ export function faultOfPod(pod: SlimPod | undefined, identity: PodIdentity, addr
 }
 
 class Streams {
-  readonly byPod = new Map<ObjectKey, PodStreams>();
+  readonly pods: PodStreams<Served>;
   size = 0;
+  /** Other replicas, by their pods. */
+  readonly replicas = new Map<ObjectKey, ReplicaStream>();
   readonly #options: AgentStreamsOptions;
   readonly #sender: BundleSender;
   readonly #byWorkload = new Map<WorkloadKey, Set<Served>>();
@@ -163,30 +179,35 @@ class Streams {
   constructor(options: AgentStreamsOptions) {
     const { source, reports, clock, logger, observer, maxBytes = MAX_BYTES } = options;
     this.#options = options;
+    this.pods = new PodStreams(clock, reports);
     this.#sender = new BundleSender({ currentOf: source.currentOf, onSent: () => observer.onBundle('sent'), clock, logger, maxBytes });
     this.#unsubscribes = [
       source.onBundle((workload) => {
-        for (const served of this.#byWorkload.get(workload) ?? []) this.#sender.consider(served);
+        for (const served of this.#byWorkload.get(workload) ?? []) this.#considerBundle(served);
       }),
       source.onPod((pod) => this.#onPod(pod)),
-      reports.onTermEnd(() => this.#closeAll()),
+      reports.onTermEnd(() => this.#onTermEnd()),
     ];
   }
 
-  add(identity: PodIdentity, open: (events: ChannelEvents) => Channel, { takesParts, holds }: AgentTraits): AgentStream {
+  /** @param replica that the agent holds its stream to; absent: this one */
+  add(
+    identity: PodIdentity,
+    open: (events: ChannelEvents) => Channel,
+    { takesParts, holds, replica }: Pick<AgentTraits, 'takesParts' | 'holds'> & { readonly replica?: ReplicaStream },
+  ): AgentStream {
     const { clock, source, observer } = this.#options;
     const pod = objectKey(identity.namespace, identity.name);
     const known = source.podOf(pod);
     const workload = known === undefined ? '' : workloadKey(workloadOf(known));
     const stream = new AgentStream(open, {
       clock,
+      isRelayed: replica !== undefined,
       onReport: (report) => this.#onReport(served, report),
-      onUnknownKeys: (keys) => {
-        for (const result of source.onUnknownKeys(served.workload, keys)) observer.onUnknownKey(result);
-      },
+      onUnknownKeys: (keys) => this.#onUnknownKeys(served, keys),
       onQuestion: (question) => this.#options.identities?.ask(stream, question),
       onClose: (reason) => {
-        observer.onClosed(reason);
+        if (replica === undefined) observer.onClosed(reason);
         this.#options.identities?.forget(stream);
         this.#remove(served);
       },
@@ -199,9 +220,14 @@ class Streams {
       has: partsOfAgent(takesParts, holds, source.currentOf(workload)),
       isPartial: false,
       cancelExpiry: clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => stream.close('expired')),
+      replica,
+      toLeader: replica === undefined ? this.#options.relay?.add(identity, (reason) => stream.close(reason)) : undefined,
     };
-    this.#sender.add(served);
-    this.#addToPod(served);
+    if (replica === undefined) {
+      this.#sender.add(served);
+      this.size += 1;
+    }
+    this.pods.add(served);
     const others = this.#byWorkload.get(workload);
     if (others === undefined) this.#byWorkload.set(workload, new Set([served]));
     else others.add(served);
@@ -235,81 +261,72 @@ class Streams {
     stream.sendAuthorities(traits.authorities);
   }
 
+  addReplica({ namespace, name }: PodIdentity, socket: Duplex): void {
+    const { clock, source, observer, logger, maxStreams } = this.#options;
+    const pod = objectKey(namespace, name);
+    // One stream of a replica, whose end may not have been noticed here.
+    this.replicas.get(pod)?.close('replaced');
+    const replica: ReplicaStream = new ReplicaStream(socket, {
+      clock,
+      logger,
+      currentOf: source.currentOf,
+      maxAgents: maxStreams,
+      addAgent: (identity, open) => {
+        const known = source.podOf(objectKey(identity.namespace, identity.name));
+        if (faultOfPod(known, identity, known?.podIP ?? '') !== undefined) return 'foreign';
+        this.add(identity, open, { takesParts: false, holds: 0, replica });
+        return 'added';
+      },
+      onClose: (reason) => {
+        observer.onClosed(reason);
+        if (this.replicas.get(pod) === replica) this.replicas.delete(pod);
+      },
+    });
+    this.replicas.set(pod, replica);
+  }
+
   stop(): void {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     this.#sender.stop();
     this.#closeAll();
   }
 
+  /** Its agents stay with a replica that can report them to the next leader. */
+  #onTermEnd(): void {
+    for (const replica of this.replicas.values()) replica.close('stopping');
+    if (this.#options.relay === undefined) this.#closeAll();
+  }
+
+  #considerBundle(served: Served): void {
+    if (served.replica === undefined) this.#sender.consider(served);
+    else served.replica.consider(served.workload, served.stream.report?.number ?? 0);
+  }
+
   #closeAll(): void {
+    for (const replica of this.replicas.values()) replica.close('stopping');
     for (const streams of this.#nodes.values()) for (const stream of streams) stream.close('stopping');
-    for (const { newest, older } of this.byPod.values()) for (const served of [older, newest]) served?.stream.close('stopping');
-  }
-
-  #addToPod(served: Served): void {
-    const { pod } = served;
-    this.size += 1;
-    const before = this.byPod.get(pod);
-    if (before === undefined) {
-      this.byPod.set(pod, { newest: served, isOlderAlive: false });
-      return;
-    }
-    const { newest: older } = before;
-    before.older?.stream.close('replaced');
-    before.cancelProbation?.();
-    const streams: PodStreams = { newest: served, older, isOlderAlive: false };
-    this.byPod.set(pod, streams);
-    streams.cancelProbation = this.#options.clock.after(PROBATION_MS, () => {
-      if (!streams.isOlderAlive) streams.older?.stream.close('replaced');
-    });
-  }
-
-  #removeFromPod(served: Served): void {
-    const { pod } = served;
-    const streams = this.byPod.get(pod);
-    if (streams !== undefined && (streams.older === served || streams.newest === served)) streams.cancelProbation?.();
-    if (streams?.older === served) {
-      Object.assign(streams, { older: undefined, isOlderAlive: false });
-      this.#say(streams);
-    } else if (streams?.newest === served) {
-      const { older, isOlderAlive } = streams;
-      if (older === undefined) this.byPod.delete(pod);
-      else this.byPod.set(pod, { newest: older, isOlderAlive: false });
-      if (older !== undefined && isOlderAlive) this.#say({ newest: older, isOlderAlive: false });
-      else this.#options.reports.remove(pod);
-    }
-  }
-
-  /** Records what the agents of a pod say. */
-  #say({ newest, older, isOlderAlive }: PodStreams): void {
-    const { pod, identity, said } = newest;
-    const other = older?.said;
-    if (said === undefined) return;
-    const isSame = other === undefined || (said.revision === other.revision && said.refused === other.refused);
-    const second: AgentState['second'][] = isOlderAlive ? ['agrees', 'differs'] : [undefined, 'silent'];
-    const found = second[isSame ? 0 : 1];
-    this.#options.reports.set(pod, { uid: identity.uid, ...said, ...(found === undefined ? {} : { second: found }) });
+    for (const { stream } of this.pods.all()) stream.close('stopping');
   }
 
   #remove(served: Served): void {
-    this.size -= 1;
+    if (served.replica === undefined) this.size -= 1;
     served.cancelExpiry();
+    served.toLeader?.remove();
     this.#sender.remove(served);
     const others = this.#byWorkload.get(served.workload);
     others?.delete(served);
     if (others?.size === 0) this.#byWorkload.delete(served.workload);
-    this.#removeFromPod(served);
+    this.pods.remove(served);
   }
 
   #onPod(key: ObjectKey): void {
-    const streams = this.byPod.get(key);
+    const streams = this.pods.of(key);
     const agents = this.#nodes.get(key);
-    if (streams === undefined && agents === undefined) return;
+    if (streams.length === 0 && agents === undefined) return;
     const pod = this.#options.source.podOf(key);
     // Its node and its account never change.
     if (pod === undefined || isFinished(pod)) for (const agent of agents ?? []) agent.close('pod');
-    if (streams === undefined) return;
-    for (const served of [streams.older, streams.newest]) if (served !== undefined) this.#checkPod(served, pod);
+    for (const served of streams) this.#checkPod(served, pod);
   }
 
   #checkPod(served: Served, pod: SlimPod | undefined): void {
@@ -319,20 +336,28 @@ class Streams {
     if (!isSame || (pod !== undefined && workloadKey(workloadOf(pod)) !== served.workload)) served.stream.close('pod');
   }
 
+  #onUnknownKeys({ workload, toLeader }: Served, keys: UnknownKeys): void {
+    const { source, observer, reports } = this.#options;
+    // Key servers get one request from the cluster, not one from each replica.
+    if (!reports.isLeading()) toLeader?.unknownKeys(keys);
+    else for (const result of source.onUnknownKeys(workload, keys)) observer.onUnknownKey(result);
+  }
+
   #onReport(served: Served, report: AgentReport): void {
-    const { source, clock } = this.#options;
+    const { source, clock, reports } = this.#options;
     const { workload, stream } = served;
     if (report.missing === true && stream.isIdle && !this.#sender.sendWhole(served)) {
       stream.close('garbage');
       return;
     }
+    served.toLeader?.report(report);
     const isAnswer = stream.isIdle && stream.sentNumber > 0;
     const current = source.currentOf(workload)?.number;
+    const isAhead = current !== undefined && report.number > current;
     // A number of the far future is not one that was published, and bundles must not follow it there.
-    if (current !== undefined && report.number > current && report.number <= clock.wallMs() + MAX_AHEAD_MS)
-      source.onAhead(workload, report.number);
+    if (isAhead && reports.isLeading() && report.number <= clock.wallMs() + MAX_AHEAD_MS) source.onAhead(workload, report.number);
     this.#record(served, report, { isAnswer, current });
-    this.#sender.consider(served);
+    this.#considerBundle(served);
   }
 
   /** @param current number of the newest bundle; undefined: the workload has no bundle @param isAnswer the report says what became of a bundle */
@@ -344,10 +369,7 @@ class Streams {
     const { observer } = this.#options;
     const before = served.said;
     const isRefused = refused !== undefined && (current === undefined || number < current);
-    served.said = { revision: digest, ...(isRefused ? { refused } : {}) };
-    const streams = this.byPod.get(served.pod);
-    if (streams?.older === served) streams.isOlderAlive = true;
-    if (streams !== undefined) this.#say(streams);
+    this.pods.onSaid(served, { revision: digest, ...(isRefused ? { refused } : {}) });
     if (isAnswer && isRefused && before?.refused === undefined) observer.onBundle('refused');
     if (isAnswer && !isRefused && before?.revision !== digest) observer.onBundle('enforced');
   }

@@ -27,7 +27,9 @@ export type CloseReason =
   | 'expired'
   /** The pod was deleted, has terminated, or has another address or no agent any more. */
   | 'pod'
-  /** This replica leads no more, or stops. */
+  /** The leader ended it, which another replica serves: the pod has a newer one, or is not known to the leader. */
+  | 'leader'
+  /** This replica stops, or can neither lead nor reach the leader. */
   | 'stopping';
 
 /** A connection that gets no stream. */

@@ -56,18 +56,22 @@ export class LoadedBundle {
   }
 }
 
-const FIRST_PART = `0/${SLOT_PART_KEY}`;
+/** Has the text of a bundle that is not compressed. */
+export const PLAIN_FILE: string = `0/${SLOT_PART_KEY}`;
 const PLAIN = `0/${SLOT_PLAIN_KEY}`;
 /** Files of slots other than the first one, which only hold another part, and compressed parts. */
-const isStored = (name: string): boolean => name === FIRST_PART || /^[1-9]\//.test(name);
+const isStored = (name: string): boolean => name === PLAIN_FILE || /^[1-9]\//.test(name);
+
+/** Whether {@link PLAIN_FILE} has the text of the chunks. */
+export function isPlain(files: BundleFiles, chunks: readonly Chunk[]): boolean {
+  return files[PLAIN_FILE]?.length === chunks.reduce((sum, { size }) => sum + size, 0);
+}
 
 /** The JSON comes first, because a receiver keeps the first parts. */
 function partedFiles(files: BundleFiles, chunks: readonly Chunk[] | undefined): readonly PartedFile[] {
   const all = Object.entries(files).flatMap(([name, content]) => (content === undefined ? [] : [[name, content] as const]));
   if (chunks === undefined) return all.map(([name, content]) => ({ name, parts: [partOfBytes(content)] }));
-  const size = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-  const isPlain = files[FIRST_PART]?.length === size;
-  const json = { name: isPlain ? FIRST_PART : PLAIN, parts: chunks.map(partOfChunk) };
+  const json = { name: isPlain(files, chunks) ? PLAIN_FILE : PLAIN, parts: chunks.map(partOfChunk) };
   const others = all.filter(([name]) => !isStored(name));
   return [json, ...others.map(([name, content]) => ({ name, parts: [partOfBytes(content)] }))];
 }

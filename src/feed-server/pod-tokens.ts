@@ -1,9 +1,10 @@
 /*
  * Verifies the ServiceAccount tokens of agents with the cluster's own keys: no request to the API server for each token.
  */
-import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose';
+import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, jwtVerify } from 'jose';
 import * as z from 'zod/mini';
 import { FEED_AUDIENCE } from '../api/kube/agent-contract.ts';
+import { objectKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { FeedRefusal } from './feed-refusal.ts';
@@ -56,6 +57,34 @@ const claims = z.object({
   exp: z.number(),
   'kubernetes.io': z.object({ namespace: z.string(), pod: named, serviceaccount: named }),
 });
+
+const identitySchema: z.ZodMiniType<PodIdentity> = z.strictObject({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  serviceAccount: z.string(),
+  expiresMs: z.number(),
+});
+
+/** The identity in a payload, as another replica verified it; undefined: it has no identity. */
+export function parseIdentity(payload: Buffer): PodIdentity | undefined {
+  try {
+    const parsed = identitySchema.safeParse(JSON.parse(payload.toString('utf8')));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The ServiceAccount, `namespace/name`, of a token of this process, which is not verified; undefined: it is not a token of a ServiceAccount. */
+export function accountOfToken(token: string): string | undefined {
+  try {
+    const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(decodeJwt(token).sub ?? '') ?? [];
+    return namespace === undefined || name === undefined ? undefined : objectKey(namespace, name);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Tokens of the cluster that `client` talks to. */
 export function createPodTokens({ client, clock }: PodTokensOptions): PodTokens {

@@ -10,14 +10,16 @@ import type { SecureVersion } from 'node:tls';
 import { objectKey } from '../api/kube/keys.ts';
 import { IDENTITIES } from '../feed/identities.ts';
 import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, PARTS, PODS, TAKES_HEADER, UNKNOWN_KEYS } from '../feed/protocol.ts';
+import { REPLICA } from '../feed/relay-frames.ts';
 import { plainAddress } from '../plain-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import {
+  type AgentStreams,
   type AgentStreamsOptions,
   type AgentTraits,
   createAgentStreams,
   type FeedObserver,
-  faultOfNodeAgent,
+  faultOfOurPod,
   faultOfPod,
 } from './agent-streams.ts';
 import { FeedRefusal, type RefusalReason } from './feed-refusal.ts';
@@ -35,6 +37,10 @@ export interface FeedServerOptions extends AgentStreamsOptions {
   readonly connections?: ConnectionLimits;
   /** ServiceAccount, `namespace/name`, of agents that serve all pods of their node over one stream; absent: every agent serves its own pod. */
   readonly nodeAgent?: string;
+  /** ServiceAccount, `namespace/name`, of the replicas of the controller; absent: no other replica serves agents. */
+  readonly replicaAccount?: string | undefined;
+  /** Whether this replica, which does not lead, is connected to the leader; absent: it never is, and agents are sent to the leader. */
+  readonly isRelaying?: () => boolean;
   /** Whether the caches of this replica are filled. */
   readonly isReady: () => boolean;
   /** Address of the leader, where agents are sent; undefined: not known. */
@@ -47,6 +53,8 @@ export interface FeedServerOptions extends AgentStreamsOptions {
 export interface RunningFeed {
   readonly port: number;
   readonly streams: () => number;
+  /** Agents that hold their streams to other replicas. */
+  readonly relayed: () => number;
   /** Pods that hold two streams. */
   readonly doubled: () => number;
   /** Sets the certificate of new connections, and the authorities in PEM that agents have to trust. Without a call every handshake fails. */
@@ -57,6 +65,8 @@ export interface RunningFeed {
 
 /** Of one address four, streams included: an agent has one, and another while it reconnects. An agent waits for 10 s in all. */
 const CONNECTIONS: ConnectionLimits = { perAddress: 4, unidentified: 1_024, waiting: 8_192, waitMs: 6_000 };
+/** More than anyone runs. */
+const MAX_REPLICAS = 8;
 const HEAD_MS = 5_000;
 const HANDSHAKE_MS = 10_000;
 /** Longest time to verify a token, with a read of the cluster's keys. */
@@ -74,7 +84,7 @@ const STATUS: Readonly<Record<RefusalReason, string>> = {
 
 /** Starts listening. @throws the system error if the port is not available */
 export async function startFeed(options: FeedServerOptions): Promise<RunningFeed> {
-  const { tlsMinVersion, logger, maxStreams } = options;
+  const { tlsMinVersion, logger } = options;
   const streams = createAgentStreams(options);
   const stopping = new AbortController();
   let authorities = '';
@@ -97,14 +107,14 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // The agent may go away at any time.
     socket.on('error', () => undefined);
-    void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
-      ({ identity, ...traits }) => {
+    void accept(options, request, { head, signal: stopping.signal, streams }).then(
+      ({ identity, client, ...traits }) => {
         if (socket.destroyed) return;
         connections.onIdentified(request.socket);
         const accepts = `${ACCEPTS_HEADER}: ${[UNKNOWN_KEYS, ...(options.identities === undefined ? [] : [IDENTITIES])].join(', ')}`;
         socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n${accepts}\r\n\r\n`);
-        const add = traits.servesNode ? streams.addNode : streams.add;
-        add(identity, socket, { ...traits, authorities });
+        if (client === 'replica') streams.addReplica(identity, socket);
+        else (client === 'node' ? streams.addNode : streams.add)(identity, socket, { ...traits, authorities });
       },
       (error: unknown) => refuse(options, socket, error),
     );
@@ -117,6 +127,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
   return {
     port,
     streams: streams.size,
+    relayed: streams.relayed,
     doubled: streams.doubled,
     serve: ({ certPem, keyPem }, trusted) => {
       server.setSecureContext({ cert: certPem, key: keyPem, minVersion: tlsMinVersion });
@@ -138,43 +149,59 @@ interface Attempt {
   /** Bytes behind the request: an agent sends none before it has the response. */
   readonly head: Buffer;
   readonly signal: AbortSignal;
-  readonly isFull: () => boolean;
+  readonly streams: Pick<AgentStreams, 'size' | 'replicas'>;
 }
 
 interface Accepted extends Omit<AgentTraits, 'authorities'> {
   readonly identity: PodIdentity;
-  readonly servesNode: boolean;
+  /** An agent of one pod or of a node, or another replica of the controller. */
+  readonly client: 'pod' | 'node' | 'replica';
 }
 
 /** The pod that a request is from, and what it asks for. @throws FeedRefusal */
-async function accept(options: FeedServerOptions, request: IncomingMessage, { head, signal, isFull }: Attempt): Promise<Accepted> {
+async function accept(options: FeedServerOptions, request: IncomingMessage, { head, signal, streams }: Attempt): Promise<Accepted> {
   const { method, url, headers, socket } = request;
   if (method !== 'GET' || url !== FEED_PATH || headers.upgrade !== FEED_PROTOCOL || head.length > 0)
     throw new FeedRefusal('protocol', `not a request of ${FEED_PROTOCOL}`);
-  if (!options.reports.isLeading()) throw new FeedRefusal('not-leading', 'another replica leads');
+  const traits = traitsOf(headers);
+  requireServing(options, traits.client);
   if (!options.isReady()) throw new FeedRefusal('unavailable', 'the caches are not filled yet');
   const [, token] = /^Bearer ([A-Za-z0-9._-]+)$/.exec(headers.authorization ?? '') ?? [];
   if (token === undefined) throw new FeedRefusal('token', 'there is no token');
   const identity = await options.tokens.verify(token, AbortSignal.any([signal, AbortSignal.timeout(VERIFY_MS)]));
-  const address = plainAddress(socket.remoteAddress ?? '');
-  const traits = traitsOf(headers);
-  const pod = options.source.podOf(objectKey(identity.namespace, identity.name));
-  const fault = traits.servesNode
-    ? faultOfNodeAgent(pod, identity, { address, account: options.nodeAgent ?? '' })
-    : faultOfPod(pod, identity, address);
+  const fault = faultOf(options, { client: traits.client, identity, address: plainAddress(socket.remoteAddress ?? '') });
   if (fault === 'pod') throw new FeedRefusal('pod', 'the token is of a pod that does not exist, or has no agent');
   if (fault === 'address') throw new FeedRefusal('address', 'the token is of a pod with another address');
-  if (isFull()) throw new FeedRefusal('full', 'there are too many streams');
+  const isFull = traits.client === 'replica' ? streams.replicas() >= MAX_REPLICAS : streams.size() >= options.maxStreams;
+  if (isFull) throw new FeedRefusal('full', 'there are too many streams');
   // A token takes a moment to verify.
-  if (!options.reports.isLeading()) throw new FeedRefusal('not-leading', 'another replica leads');
+  requireServing(options, traits.client);
   return { identity, ...traits };
+}
+
+/** @throws FeedRefusal unless this replica leads, or serves agents for the leader */
+function requireServing({ reports, isRelaying }: FeedServerOptions, client: Accepted['client']): void {
+  if (reports.isLeading() || (client !== 'replica' && isRelaying?.() === true)) return;
+  throw new FeedRefusal('not-leading', 'another replica leads');
+}
+
+/** Why a client may not have a stream; undefined: it may. */
+function faultOf(
+  { source, nodeAgent = '', replicaAccount = '' }: FeedServerOptions,
+  { client, identity, address }: Pick<Accepted, 'client' | 'identity'> & { readonly address: string },
+): 'pod' | 'address' | undefined {
+  const pod = source.podOf(objectKey(identity.namespace, identity.name));
+  if (client === 'node' && pod?.nodeName === undefined) return 'pod';
+  if (client === 'pod') return faultOfPod(pod, identity, address);
+  return faultOfOurPod(pod, identity, { address, account: client === 'node' ? nodeAgent : replicaAccount });
 }
 
 /** What the headers of a request ask for; what this version does not know is ignored. */
 function traitsOf(headers: IncomingMessage['headers']): Omit<Accepted, 'identity'> {
   const takes = String(headers[TAKES_HEADER] ?? '').split(/,\s*/);
   const holds = Number(headers[HOLDS_HEADER] ?? 0);
-  return { servesNode: takes.includes(PODS), takesParts: takes.includes(PARTS), holds: Number.isSafeInteger(holds) ? holds : 0 };
+  const client = takes.includes(REPLICA) ? 'replica' : takes.includes(PODS) ? 'node' : 'pod';
+  return { client, takesParts: takes.includes(PARTS), holds: Number.isSafeInteger(holds) ? holds : 0 };
 }
 
 function refuse({ observer, logger, leaderHost, port }: FeedServerOptions, socket: Duplex, error: unknown): void {

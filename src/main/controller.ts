@@ -20,20 +20,18 @@ import { type ConfigEvents, createConfigEvents } from '../controller/config-even
 import { createKeyServers, type KeyServers } from '../controller/key-servers.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
-import { IdentityFeed } from '../feed-server/identity-feed.ts';
-import { createPodTokens } from '../feed-server/pod-tokens.ts';
-import { type RunningFeed, startFeed } from '../feed-server/start-feed.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
 import { readRegularFile } from '../regular-file.ts';
-import { type AgentReports, createAgentReports } from '../status/agent-reports.ts';
+import { createAgentReports } from '../status/agent-reports.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import type { AdmissionSettings } from '../webhook/admission-messages.ts';
 import { ADMISSION_MEMORY } from '../webhook/admission-thread.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
+import { type OpenFeed, openFeed } from './open-feed.ts';
 import { openTraces } from './open-traces.ts';
 import { runProcess } from './run-process.ts';
 import { serveProfiles } from './serve-profiles.ts';
@@ -123,7 +121,7 @@ async function serve({ config, logger, metrics, client, mesh, keyServers, reload
   });
   const configEvents = eventsOfConfig(config, client, manager.record);
   if (configEvents !== undefined) reloads.add(configEvents.onReload);
-  const feed = agents === undefined ? undefined : await openFeed({ config, logger, metrics, client, mesh }, manager.feed, agents);
+  const feed = agents === undefined ? undefined : await openFeed({ config, logger, metrics, client, mesh, agents }, manager.feed);
   const webhook = config.webhook.enabled
     ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading, feed, tracer: traces })
     : undefined;
@@ -175,62 +173,6 @@ function eventsOfConfig(
       ),
     recorder: { record },
   });
-}
-
-/** A feed, and where agents find it once there is a certificate. */
-interface OpenFeed extends Pick<RunningFeed, 'stop'> {
-  readonly serve: NonNullable<WebhookOptions['onCertificate']>;
-  readonly injected: NonNullable<WebhookOptions['feed']>;
-}
-
-async function openFeed(
-  { config, logger, metrics, client, mesh }: Running,
-  { source, isReady, leaderHost, pods, isCurrent }: ReturnType<typeof createManager>['feed'],
-  agents: AgentReports,
-): Promise<OpenFeed> {
-  const { host, port, maxStreams, nodeAgent } = config.feed;
-  const open: Pick<RunningFeed, 'streams' | 'doubled'> = { streams: () => 0, doubled: () => 0 };
-  const identities = new IdentityFeed({
-    clock: systemClock,
-    pods,
-    isEnabled: () => mesh.current().peerIdentity.podIP,
-    isCurrent,
-    trustDomain: () => mesh.current().trustDomain,
-  });
-  const feed = await startFeed({
-    host,
-    port,
-    maxStreams,
-    ...(nodeAgent === undefined ? {} : { nodeAgent }),
-    tlsMinVersion: config.webhook.tlsMinVersion,
-    source,
-    identities,
-    reports: agents,
-    isReady,
-    leaderHost,
-    tokens: createPodTokens({ client, clock: systemClock }),
-    clock: systemClock,
-    logger: logger.child({ part: 'feed' }),
-    observer: metrics.feed({
-      streams: () => open.streams(),
-      doubled: () => open.doubled(),
-      identities: () => identities.size,
-      identityStreams: () => identities.subscribers,
-    }),
-  });
-  Object.assign(open, { streams: feed.streams, doubled: feed.doubled });
-  let injected: ReturnType<OpenFeed['injected']>;
-  return {
-    stop: () => {
-      identities.stop();
-      return feed.stop();
-    },
-    serve: ({ serving, authorities }) => {
-      feed.serve(serving, authorities);
-      injected = { address: `${config.webhook.service}.${config.namespace}.svc:${port}`, authorities };
-    },
-    injected: () => injected,
-  };
 }
 
 interface WebhookParts extends Running {

@@ -48,6 +48,10 @@ export interface FeedMetrics {
 /** The streams of the feed that are open now. */
 export interface OpenStreams {
   readonly streams: () => number;
+  /** Agents that hold theirs to other replicas, on the leader. */
+  readonly relayed: () => number;
+  /** Whether this replica reports its agents to the leader. */
+  readonly isRelaying: () => boolean;
   /** Pods that hold two. */
   readonly doubled: () => number;
   /** Addresses of pods whose identity is known. */
@@ -151,8 +155,21 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
   };
 }
 
-function feedMetrics(registry: Registry, { streams, doubled, identities, identityStreams }: OpenStreams): FeedMetrics {
-  collected(registry, ['sallyport_feed_streams', 'Agents that hold a stream of the feed.', []], (into) => into.set(streams()));
+function feedMetrics(registry: Registry, open: OpenStreams): FeedMetrics {
+  const { streams, relayed, isRelaying, doubled, identities, identityStreams } = open;
+  collected(registry, ['sallyport_feed_streams', 'Agents that hold a stream of the feed to this replica.', []], (into) =>
+    into.set(streams()),
+  );
+  collected(
+    registry,
+    ['sallyport_feed_relayed_streams', 'Agents that hold a stream of the feed to another replica; known to the leader only.', []],
+    (into) => into.set(relayed()),
+  );
+  collected(
+    registry,
+    ['sallyport_feed_relaying', '1 while this replica serves agents for the leader, 0 while it leads or cannot.', []],
+    (into) => into.set(isRelaying() ? 1 : 0),
+  );
   collected(
     registry,
     ['sallyport_feed_doubled_pods', 'Pods in which two agents hold a stream of the feed; expected to be 0.', []],

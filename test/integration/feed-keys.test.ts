@@ -121,14 +121,23 @@ describe('keys that an agent lacks, on a real API server', function () {
       async () => {
         await at.stopReplica('one');
         await at.untilLeading(two);
-        // Which sends agents to the leader.
         await at.startReplica('one');
-        await at.see(async () => (await two.metric('sallyport_feed_streams')) === 1, 'the stream');
+        await at.see(async () => (await two.metric('sallyport_feed_relayed_streams')) === 1, 'the stream, relayed by the other replica');
         await at.see(async () => (await fetches()) > before, 'the fetch');
         await at.see(async () => (await two.metric('workqueue_depth{name="workload"}')) === 0, 'the queue to empty');
       },
     );
     expect([...statuses]).to.deep.equal([200]);
+  });
+
+  it('come for one fetch of the leader when the agent holds its stream to another replica', async () => {
+    // Each replica fetches the keys of new sources, and this one has started a moment ago.
+    const fetches = 'sallyport_jwks_fetch_total{result="success",namespace="shop"}';
+    await at.see(async () => ((await at.controllers.get('one')?.metric(fetches)) ?? 0) >= 1, 'the first fetch of the other replica');
+    const before = provider.fetches();
+    provider.rotate('sixth', ['fifth']);
+    expect(await untilAccepted(await provider.token())).to.be.below(SOON_MS);
+    expect(provider.fetches() - before).to.equal(1);
   });
 
   it('come and go under load: no valid token is refused after the stated delay, and none accepted after removal', async () => {

@@ -12,6 +12,7 @@ import type { RawObject } from '../../src/cluster/kube-object.ts';
 import { createBundleWrites } from '../../src/controller/bundle-writes.ts';
 import { createFeedSource } from '../../src/controller/feed-source.ts';
 import { HeldParts } from '../../src/controller/held-parts.ts';
+import { LeaderBundles } from '../../src/controller/leader-bundles.ts';
 import { createPipeline } from '../../src/controller/pipeline.ts';
 import { createTouches } from '../../src/controller/touches.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../../src/delivery/config-map-delivery.ts';
@@ -267,12 +268,10 @@ export class ControllerWorld {
   /** Agents take what is newer than what they have, and the leader learns of numbers that it does not know. @returns ends their streams */
   #serveFeed({ clusterState, ledger, delivery }: Replica, jwksCache: JwksCache): () => void {
     const { clock } = this;
+    const held = new HeldParts();
     const source = createFeedSource(
       { clusterState, ledger, jwksCache, delivery, clock },
-      {
-        relayed: createRelayedFiles(this.configMaps.client),
-        held: new HeldParts(),
-      },
+      { relayed: createRelayedFiles(this.configMaps.client), held, fromLeader: new LeaderBundles(() => 0, held) },
     );
     const follow = (key: string): void => {
       const current = delivery.announced.get(key) ?? ledger.get(key)?.published?.current;

@@ -98,16 +98,21 @@ export async function untilClosed({ isClosed }: FeedClient): Promise<void> {
 
 export interface TokenWish {
   readonly namespace: string;
+  /** ServiceAccount; absent: `default`. */
+  readonly account?: string;
   /** Absent: the token is bound to no pod. */
   readonly pod?: { readonly name: string; readonly uid: string };
   readonly audience?: string;
 }
 
-/** A token of the ServiceAccount `default`, from the API server. */
-export async function tokenOf(client: KubeClient, { namespace, pod, audience = FEED_AUDIENCE }: TokenWish): Promise<string> {
+/** A token from the API server. */
+export async function tokenOf(
+  client: KubeClient,
+  { namespace, account = 'default', pod, audience = FEED_AUDIENCE }: TokenWish,
+): Promise<string> {
   const { json } = await client.request({
     method: 'POST',
-    path: `/api/v1/namespaces/${namespace}/serviceaccounts/default/token`,
+    path: `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`,
     body: {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',

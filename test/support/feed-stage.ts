@@ -52,7 +52,7 @@ export interface FeedStage {
   readonly controllers: Map<string, ControllerProcess>;
   readonly agents: Map<string, PodAgentProcess>;
   readonly see: (condition: () => Promise<boolean>, what: string) => Promise<void>;
-  /** Starts a replica, whose pod has the address that its feed is served on. */
+  /** Starts a replica, whose pod has the address that its feed is served on, and a token as from the kubelet. */
   readonly startReplica: (name: string, env?: Readonly<Record<string, string>>, other?: ReplicaWish) => Promise<ControllerProcess>;
   readonly stopReplica: (name: string) => Promise<void>;
   /** Waits until a replica leads. */
@@ -61,8 +61,8 @@ export interface FeedStage {
   readonly controller: () => ControllerProcess;
   readonly uidOf: (pod: string) => Promise<string>;
   readonly token: (pod: string) => Promise<string>;
-  /** Creates a pod whose agent has the feed; its token is in a file, as from the kubelet. */
-  readonly createPod: (name: string, ip?: string) => Promise<void>;
+  /** Creates a pod whose agent has the feed; its token is in a file, as from the kubelet. @param replica to connect to; absent: `one` */
+  readonly createPod: (name: string, ip?: string, replica?: string) => Promise<void>;
   /** @param address where its feed connections come from; absent: 127.0.0.1 */
   readonly startAgent: (pod: string, root?: string, address?: string) => Promise<PodAgentProcess>;
   readonly touchOf: (pod: string) => Promise<string | undefined>;
@@ -85,7 +85,11 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
     see,
     startReplica: async (name, more = {}, { kubeconfig, entry } = {}) => {
       const host = ADDRESSES[name] ?? '127.0.0.1';
-      await at.cluster.pod({ namespace: SYSTEM, name, agent: false, ip: host });
+      await at.cluster.pod({ namespace: SYSTEM, name, agent: false, ip: host, serviceAccount: 'sallyport' });
+      const uid = (await at.cluster.readPod(SYSTEM, name))?.metadata?.uid ?? '';
+      const replicaToken = await tokenOf(at.cluster.client, { namespace: SYSTEM, account: 'sallyport', pod: { name, uid } });
+      const tokenFile = join(directory, `${name}.replica-token`);
+      await writeFile(tokenFile, replicaToken);
       const started = await startController({
         kubeconfig: kubeconfig ?? (await at.plane.kubeconfigAs(ACCOUNT, GROUPS)),
         name,
@@ -99,6 +103,7 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
           SALLYPORT_FEED_ENABLED: 'true',
           SALLYPORT_FEED_HOST: host,
           SALLYPORT_FEED_PORT: String(at.port),
+          SALLYPORT_FEED_TOKEN_FILE: tokenFile,
           ...env,
           ...more,
         },
@@ -122,10 +127,16 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
     },
     uidOf: async (pod) => (await at.cluster.readPod(SHOP, pod))?.metadata?.uid ?? '',
     token: async (pod) => tokenOf(at.cluster.client, { namespace: SHOP, pod: { name: pod, uid: await at.uidOf(pod) } }),
-    createPod: async (name, ip = '127.0.0.1') => {
+    createPod: async (name, ip = '127.0.0.1', replica = 'one') => {
       if (feed === undefined) throw new Error('the hook before has not run');
       const tokenFile = join(directory, `${name}.token`);
-      await at.cluster.pod({ namespace: SHOP, name, labels: { app: name }, ip, feed: { ...feed, tokenFile } });
+      await at.cluster.pod({
+        namespace: SHOP,
+        name,
+        labels: { app: name },
+        ip,
+        feed: { ...feed, address: `${ADDRESSES[replica]}:${at.port}`, tokenFile },
+      });
       await writeFile(tokenFile, await at.token(name));
     },
     startAgent: async (pod, root = ROOT, address) => {

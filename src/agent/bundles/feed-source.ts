@@ -9,12 +9,12 @@ import { splitFiles } from '../../bundle/joined-files.ts';
 import { type Frame, frameHead } from '../../feed/frames.ts';
 import { IDENTITIES, IDENTITY_FRAME } from '../../feed/identities.ts';
 import { PartStore } from '../../feed/parts.ts';
-import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
+import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, PARTS, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
+import { connectFeed, type FeedConnection, readFrames } from '../../feed-client/feed-stream.ts';
 import type { LIMITS } from '../../limits/agent-limits.ts';
 import { pauseFor, startInterval } from '../../limits/timers.ts';
 import { replaceFile } from '../../replace-file.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { connectFeed, type FeedConnection, readFrames } from './feed-stream.ts';
 import { type IdentityClock, PodIdentities } from './pod-identities.ts';
 import { UnknownKeys } from './unknown-keys.ts';
 
@@ -54,7 +54,7 @@ type OpenConnection = Extract<FeedConnection, { readonly kind: 'open' }>;
 
 const AUTHORITIES_FILE = 'feed-authorities.pem';
 
-/** Holds one stream to the leading controller. */
+/** Holds one stream to a controller. */
 export class FeedSource {
   readonly #options: FeedOptions;
   readonly #host: FeedHost;
@@ -169,6 +169,7 @@ export class FeedSource {
     this.#problem = '';
     const reason = await readFrames(connection, {
       onFrame: (frame) => this.#onFrame(frame),
+      maxBytes: MAX_DOWN_BYTES,
       silence: this.#host.limits.feedSilence,
       signal,
     });
@@ -192,6 +193,7 @@ export class FeedSource {
           serverName,
           authorities: trusted,
           token,
+          takes: PARTS,
           holds: this.#holds,
           patience: this.#host.limits.feedConnectTime,
         },

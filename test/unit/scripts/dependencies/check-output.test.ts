@@ -73,7 +73,7 @@ describe('budget of a built file', () => {
     });
     requireBudget('agent-feed', metafile);
     const problem = await problemOf(
-      buildAgentWith("import { connectFeed } from './src/agent/bundles/feed-stream.ts'; console.log(connectFeed);"),
+      buildAgentWith("import { connectFeed } from './src/feed-client/feed-stream.ts'; console.log(connectFeed);"),
     );
     expect(problem).to.include('contains src/feed/');
   });

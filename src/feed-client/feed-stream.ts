@@ -1,12 +1,12 @@
 /*
- * One stream of the feed: connects to a controller, switches the connection to frames, and ends when either side is silent.
+ * One stream of the feed, of an agent or of a replica of the controller: connects to a controller, switches the connection to frames, and ends when either side is silent.
  */
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { type Frame, FrameReader } from '../../feed/frames.ts';
-import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, MAX_DOWN_BYTES, PARTS, TAKES_HEADER } from '../../feed/protocol.ts';
-import type { Limit } from '../../limits/limit.ts';
-import { startDeadline } from '../../limits/timers.ts';
+import { type Frame, FrameReader } from '../feed/frames.ts';
+import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, HOLDS_HEADER, TAKES_HEADER } from '../feed/protocol.ts';
+import type { Limit } from '../limits/limit.ts';
+import { startDeadline } from '../limits/timers.ts';
 
 /** A controller that serves the feed. */
 export interface FeedTarget {
@@ -18,8 +18,12 @@ export interface FeedTarget {
   readonly authorities: readonly string[];
   /** ServiceAccount token. */
   readonly token: string;
-  /** Number of the bundle whose parts the agent has; 0: it has none. */
-  readonly holds: number;
+  /** Address that the connection is from; absent: that of the system's choice. */
+  readonly from?: string | undefined;
+  /** Value of `TAKES_HEADER`. */
+  readonly takes: string;
+  /** Number of the bundle whose parts the agent has; absent or 0: it has none. */
+  readonly holds?: number;
   /** Time until the controller has accepted the stream. */
   readonly patience: Limit;
 }
@@ -33,7 +37,7 @@ export type FeedConnection =
 /** Connects; never rejects. */
 export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<FeedConnection> {
   return new Promise((resolve) => {
-    const { host, port, serverName, authorities, token, holds, patience } = target;
+    const { host, port, serverName, authorities, token, from, takes, holds = 0, patience } = target;
     const sent = request({
       host,
       port,
@@ -44,10 +48,11 @@ export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<Fe
         host: serverName,
         connection: 'Upgrade',
         upgrade: FEED_PROTOCOL,
-        [TAKES_HEADER]: PARTS,
+        [TAKES_HEADER]: takes,
         ...(holds === 0 ? {} : { [HOLDS_HEADER]: String(holds) }),
         authorization: `Bearer ${token}`,
       },
+      ...(from === undefined ? {} : { localAddress: from }),
       agent: false,
       signal,
     });
@@ -83,6 +88,8 @@ export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<Fe
 export interface Reading {
   /** Called for each frame, one after the other; the stream is not read meanwhile. Returns why it ends; undefined: it does not. */
   readonly onFrame: (frame: Frame) => Promise<string | undefined>;
+  /** Largest payload of a frame. */
+  readonly maxBytes: number;
   /** Longest time without a frame. */
   readonly silence: Limit;
   readonly signal: AbortSignal;
@@ -91,9 +98,9 @@ export interface Reading {
 /** Reads frames until the stream ends. @returns why it ended */
 export async function readFrames(
   { socket, head }: Pick<Extract<FeedConnection, { readonly kind: 'open' }>, 'socket' | 'head'>,
-  { onFrame, silence, signal }: Reading,
+  { onFrame, maxBytes, silence, signal }: Reading,
 ): Promise<string> {
-  const reader = new FrameReader(MAX_DOWN_BYTES);
+  const reader = new FrameReader(maxBytes);
   const stop = (): void => void socket.destroy();
   signal.addEventListener('abort', stop, { once: true });
   socket.unshift(head);

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { connectFeed, type FeedConnection } from '../../../../src/agent/bundles/feed-stream.ts';
-import { LIMITS } from '../../../../src/limits/agent-limits.ts';
-import { issueAuthority, issueServing, type KeyPair } from '../../../../src/webhook/certs/issue.ts';
+import { connectFeed, type FeedConnection } from '../../../src/feed-client/feed-stream.ts';
+import { LIMITS } from '../../../src/limits/agent-limits.ts';
+import { issueAuthority, issueServing, type KeyPair } from '../../../src/webhook/certs/issue.ts';
 
 const SERVER_NAME = 'sallyport.system.svc';
 
@@ -32,7 +32,7 @@ describe('connectFeed', () => {
         serverName,
         authorities: [authority.certPem],
         token: 'token',
-        holds: 0,
+        takes: 'parts',
         patience: LIMITS.feedConnectTime,
       },
       new AbortController().signal,
