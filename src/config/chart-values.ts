@@ -331,7 +331,7 @@ const around = {
     ingressFrom: value(networkPeers, 'Peers that may reach webhook and metrics; all when empty'),
     egress: value(
       networkEgress,
-      'Destinations that the controller may reach; all when empty. It needs DNS, the API server, and the key sources of the policies',
+      'Destinations that the controller may reach; all when empty. It needs DNS, the API server, the key sources of the policies and, with `feed.enabled`, port `feed.port` of the other replicas',
     ),
   }),
   serviceMonitor: section('ServiceMonitor of the Prometheus operator', {

@@ -76,11 +76,16 @@ export function createTouches(options: TouchesOptions): Touches {
     const revision = published?.resync ?? published?.revision;
     return revision !== undefined && kubeletResync.isNeeded(pod, revision) ? revision : undefined;
   };
+  const graceOf = (pod: SlimPod): number => (pod.agent?.hasFeed === true ? (agents?.graceMs(objectKey(pod.namespace, pod.name)) ?? 0) : 0);
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
     await giveWay({ ahead: waitingBundles, clock, atMostMs: HOLD_MS }, signal);
     const pod = clusterState.pods.get(key);
     const revision = pod === undefined ? undefined : missing(pod);
-    if (pod !== undefined && revision !== undefined) await kubeletResync.patch(pod, revision, signal);
+    if (pod === undefined || revision === undefined) return;
+    // Meanwhile many others may have lost their streams, too.
+    const graceMs = graceOf(pod);
+    if (graceMs > 0) queue.addAfter(key, graceMs, 'low');
+    else await kubeletResync.patch(pod, revision, signal);
   };
   return {
     queue,
@@ -89,7 +94,7 @@ export function createTouches(options: TouchesOptions): Touches {
         if (missing(pod) === undefined) continue;
         const key = objectKey(pod.namespace, pod.name);
         // An agent that is about to reconnect needs no annotation either.
-        const graceMs = pod.agent?.hasFeed === true ? (agents?.graceMs(key) ?? 0) : 0;
+        const graceMs = graceOf(pod);
         if (graceMs === 0) queue.add(key, priority);
         else queue.addAfter(key, graceMs, priority);
       }

@@ -23,7 +23,8 @@ export interface AgentState {
 /** Read access. Pods are `namespace/name`. */
 export interface AgentReportsView {
   /**
-   * What the agent of a pod said. It counts for {@link GRACE_MS} after the end of its stream: an agent never goes back to an older bundle.
+   * What the agent of a pod said. It counts for {@link GRACE_MS} after the end of its stream, and longer when many streams ended: an agent
+   * never goes back to an older bundle.
    * Undefined: nothing is known.
    */
   readonly get: (pod: ObjectKey) => AgentState | undefined;
@@ -58,6 +59,8 @@ export interface AgentReports extends AgentReportsView {
 export const GRACE_MS = 15_000;
 /** What a leader needs to identify one agent, with the rest of its work, in milliseconds. */
 const IDENTIFY_MS = 4;
+/** Agents that lose their streams at the same time and have reconnected within {@link GRACE_MS}. */
+const FEW = 100;
 
 interface Known {
   readonly state: AgentState;
@@ -65,6 +68,33 @@ interface Known {
   readonly lostAtMs?: number;
   /** Stops the timer that forgets a lost stream. */
   readonly cancel?: () => void;
+}
+
+/** Counts agents without a stream that are still expected. */
+class LostAgents {
+  #count = 0;
+  /** Since there were none. */
+  #most = 0;
+
+  /** How long each may take to connect again, in milliseconds. */
+  get graceMs(): number {
+    return GRACE_MS + (this.#most > FEW ? this.#most * IDENTIFY_MS : 0);
+  }
+
+  add(): void {
+    this.#count += 1;
+    this.#most = Math.max(this.#most, this.#count);
+  }
+
+  remove(): void {
+    this.#count -= 1;
+    if (this.#count === 0) this.#most = 0;
+  }
+
+  clear(): void {
+    this.#count = 0;
+    this.#most = 0;
+  }
 }
 
 /** Reports of no agent yet. */
@@ -75,34 +105,49 @@ export function createAgentReports(clock: Clock): AgentReports {
   let beganMs: number | undefined;
   let settleMs = GRACE_MS;
   let cancelSettling = (): void => undefined;
+  const lost = new LostAgents();
+  const onFound = (before: Known | undefined): void => {
+    before?.cancel?.();
+    if (before?.lostAtMs !== undefined) lost.remove();
+  };
   const emit = (pod: ObjectKey | undefined): void => {
     for (const listener of listeners) listener(pod);
   };
   const leftMs = (sinceMs: number | undefined, ofMs: number): number =>
     sinceMs === undefined ? 0 : Math.max(0, sinceMs + ofMs - clock.nowMs());
+  const forgetLater = (pod: ObjectKey, found: Required<Pick<Known, 'state' | 'lostAtMs'>>, afterMs: number): void => {
+    const cancel = clock.after(afterMs, () => {
+      const left = leftMs(found.lostAtMs, lost.graceMs);
+      if (left > 0) {
+        forgetLater(pod, found, left);
+        return;
+      }
+      onFound(known.get(pod));
+      known.delete(pod);
+      emit(pod);
+    });
+    known.set(pod, { ...found, cancel });
+  };
   return {
     get: (pod) => known.get(pod)?.state,
     isConnected: (pod) => known.has(pod) && known.get(pod)?.lostAtMs === undefined,
     isSettling: () => leftMs(beganMs, settleMs) > 0,
-    graceMs: (pod) => Math.max(leftMs(beganMs, settleMs), leftMs(known.get(pod)?.lostAtMs, GRACE_MS)),
+    graceMs: (pod) => Math.max(leftMs(beganMs, settleMs), leftMs(known.get(pod)?.lostAtMs, lost.graceMs)),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     set: (pod, state) => {
       const before = known.get(pod);
-      before?.cancel?.();
+      onFound(before);
       known.set(pod, { state });
       if (before === undefined || before.lostAtMs !== undefined || !isSame(before.state, state)) emit(pod);
     },
     remove: (pod) => {
       const before = known.get(pod);
       if (before === undefined || before.lostAtMs !== undefined) return;
-      const cancel = clock.after(GRACE_MS, () => {
-        known.delete(pod);
-        emit(pod);
-      });
-      known.set(pod, { state: before.state, lostAtMs: clock.nowMs(), cancel });
+      lost.add();
+      forgetLater(pod, { state: before.state, lostAtMs: clock.nowMs() }, GRACE_MS);
       emit(pod);
     },
     beginTerm: (agents = 0) => {
@@ -116,6 +161,7 @@ export function createAgentReports(clock: Clock): AgentReports {
       for (const listener of endListeners) listener();
       for (const { cancel } of known.values()) cancel?.();
       known.clear();
+      lost.clear();
     },
     isLeading: () => beganMs !== undefined,
     onTermEnd: (listener) => {

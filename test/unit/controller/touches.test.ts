@@ -127,6 +127,25 @@ describe('touches', () => {
     agents.endTerm();
   });
 
+  it('waits longer when many agents lose their streams while it waits for one', async () => {
+    const agent: SlimPod['agent'] = { ports: [], excluded: [], level: 2, hasFeed: true };
+    clusterState.pods.upsert({ ...pod({ name: 'lost', uid: 'u', ip: '10.0.0.1' }), agent });
+    ledger.setPublished('foo/pod/lost', { workload: { ...WORKLOAD, name: 'lost' }, revision: 'one', policies: new Map() });
+    agents.beginTerm();
+    clock.advance(GRACE_MS);
+    const names = ['lost', ...Array.from({ length: 500 }, (_, at) => `p${at}`)].map((name) => `foo/${name}`);
+    for (const name of names) agents.set(name, { uid: 'u', revision: '' });
+    agents.remove('foo/lost');
+    touches.add(clusterState.pods.values(), 'normal');
+    for (const name of names) agents.remove(name);
+    clock.advance(GRACE_MS);
+    await until(() => clock.pending().includes(501 * 4) && running === 0, 'the second wait');
+    expect(patched).to.deep.equal([]);
+    clock.advance(501 * 4);
+    await until(() => patched.length === 1, 'the patch');
+    agents.endTerm();
+  });
+
   it('patches the pods of a published bundle, a few at a time', async () => {
     publish('one');
     addPods(10);
