@@ -70,85 +70,108 @@ interface Known {
   readonly cancel?: () => void;
 }
 
-/** Counts agents without a stream that are still expected. */
-class LostAgents {
-  #count = 0;
-  /** Since there were none. */
-  #most = 0;
+/** What agents said, for as long as it counts. */
+class KnownAgents {
+  readonly #clock: Clock;
+  readonly #onForgotten: (pod: ObjectKey) => void;
+  readonly #known = new Map<ObjectKey, Known>();
+  /** Agents without a stream that are still expected, and the most since all had one. */
+  #lost = 0;
+  #mostLost = 0;
 
-  /** How long each may take to connect again, in milliseconds. */
-  get graceMs(): number {
-    return GRACE_MS + (this.#most > FEW ? this.#most * IDENTIFY_MS : 0);
+  /** @param onForgotten called when what an agent said does not count any more */
+  constructor(clock: Clock, onForgotten: (pod: ObjectKey) => void) {
+    this.#clock = clock;
+    this.#onForgotten = onForgotten;
   }
 
-  add(): void {
-    this.#count += 1;
-    this.#most = Math.max(this.#most, this.#count);
+  get(pod: ObjectKey): Known | undefined {
+    return this.#known.get(pod);
   }
 
-  remove(): void {
-    this.#count -= 1;
-    if (this.#count === 0) this.#most = 0;
+  /** @returns the state before, if the agent held a stream */
+  set(pod: ObjectKey, state: AgentState): AgentState | undefined {
+    const before = this.#take(pod);
+    this.#known.set(pod, { state });
+    return before?.lostAtMs === undefined ? before?.state : undefined;
+  }
+
+  /** The stream ended. @returns false: there was no stream */
+  lose(pod: ObjectKey): boolean {
+    const before = this.#known.get(pod);
+    if (before === undefined || before.lostAtMs !== undefined) return false;
+    this.#lost += 1;
+    this.#mostLost = Math.max(this.#mostLost, this.#lost);
+    this.#forgetLater(pod, { state: before.state, lostAtMs: this.#clock.nowMs() }, GRACE_MS);
+    return true;
+  }
+
+  /** Milliseconds for which an agent without a stream is still expected. */
+  graceMs(pod: ObjectKey): number {
+    const lostAtMs = this.#known.get(pod)?.lostAtMs;
+    return lostAtMs === undefined ? 0 : this.#leftMs(lostAtMs);
   }
 
   clear(): void {
-    this.#count = 0;
-    this.#most = 0;
+    for (const pod of [...this.#known.keys()]) this.#take(pod);
+  }
+
+  #leftMs(lostAtMs: number): number {
+    const graceMs = GRACE_MS + (this.#mostLost > FEW ? this.#mostLost * IDENTIFY_MS : 0);
+    return Math.max(0, lostAtMs + graceMs - this.#clock.nowMs());
+  }
+
+  #forgetLater(pod: ObjectKey, found: Required<Omit<Known, 'cancel'>>, afterMs: number): void {
+    const cancel = this.#clock.after(afterMs, () => {
+      // Others may have lost their streams meanwhile.
+      const leftMs = this.#leftMs(found.lostAtMs);
+      if (leftMs > 0) {
+        this.#forgetLater(pod, found, leftMs);
+        return;
+      }
+      this.#take(pod);
+      this.#onForgotten(pod);
+    });
+    this.#known.set(pod, { ...found, cancel });
+  }
+
+  #take(pod: ObjectKey): Known | undefined {
+    const before = this.#known.get(pod);
+    this.#known.delete(pod);
+    before?.cancel?.();
+    if (before?.lostAtMs !== undefined) this.#lost -= 1;
+    if (this.#lost === 0) this.#mostLost = 0;
+    return before;
   }
 }
 
 /** Reports of no agent yet. */
 export function createAgentReports(clock: Clock): AgentReports {
-  const known = new Map<ObjectKey, Known>();
   const listeners = new Set<(pod: ObjectKey | undefined) => void>();
   const endListeners = new Set<() => void>();
-  let beganMs: number | undefined;
-  let settleMs = GRACE_MS;
-  let cancelSettling = (): void => undefined;
-  const lost = new LostAgents();
-  const onFound = (before: Known | undefined): void => {
-    before?.cancel?.();
-    if (before?.lostAtMs !== undefined) lost.remove();
-  };
   const emit = (pod: ObjectKey | undefined): void => {
     for (const listener of listeners) listener(pod);
   };
-  const leftMs = (sinceMs: number | undefined, ofMs: number): number =>
-    sinceMs === undefined ? 0 : Math.max(0, sinceMs + ofMs - clock.nowMs());
-  const forgetLater = (pod: ObjectKey, found: Required<Pick<Known, 'state' | 'lostAtMs'>>, afterMs: number): void => {
-    const cancel = clock.after(afterMs, () => {
-      const left = leftMs(found.lostAtMs, lost.graceMs);
-      if (left > 0) {
-        forgetLater(pod, found, left);
-        return;
-      }
-      onFound(known.get(pod));
-      known.delete(pod);
-      emit(pod);
-    });
-    known.set(pod, { ...found, cancel });
-  };
+  const known = new KnownAgents(clock, emit);
+  let beganMs: number | undefined;
+  let settleMs = GRACE_MS;
+  let cancelSettling = (): void => undefined;
+  const settlingMs = (): number => (beganMs === undefined ? 0 : Math.max(0, beganMs + settleMs - clock.nowMs()));
   return {
     get: (pod) => known.get(pod)?.state,
-    isConnected: (pod) => known.has(pod) && known.get(pod)?.lostAtMs === undefined,
-    isSettling: () => leftMs(beganMs, settleMs) > 0,
-    graceMs: (pod) => Math.max(leftMs(beganMs, settleMs), leftMs(known.get(pod)?.lostAtMs, lost.graceMs)),
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+    isConnected: (pod) => {
+      const found = known.get(pod);
+      return found !== undefined && found.lostAtMs === undefined;
     },
+    isSettling: () => settlingMs() > 0,
+    graceMs: (pod) => Math.max(settlingMs(), known.graceMs(pod)),
+    subscribe: (listener) => subscribeTo(listeners, listener),
     set: (pod, state) => {
-      const before = known.get(pod);
-      onFound(before);
-      known.set(pod, { state });
-      if (before === undefined || before.lostAtMs !== undefined || !isSame(before.state, state)) emit(pod);
+      const before = known.set(pod, state);
+      if (before === undefined || !isSame(before, state)) emit(pod);
     },
     remove: (pod) => {
-      const before = known.get(pod);
-      if (before === undefined || before.lostAtMs !== undefined) return;
-      lost.add();
-      forgetLater(pod, { state: before.state, lostAtMs: clock.nowMs() }, GRACE_MS);
-      emit(pod);
+      if (known.lose(pod)) emit(pod);
     },
     beginTerm: (agents = 0) => {
       beganMs = clock.nowMs();
@@ -159,16 +182,16 @@ export function createAgentReports(clock: Clock): AgentReports {
       beganMs = undefined;
       cancelSettling();
       for (const listener of endListeners) listener();
-      for (const { cancel } of known.values()) cancel?.();
       known.clear();
-      lost.clear();
     },
     isLeading: () => beganMs !== undefined,
-    onTermEnd: (listener) => {
-      endListeners.add(listener);
-      return () => endListeners.delete(listener);
-    },
+    onTermEnd: (listener) => subscribeTo(endListeners, listener),
   };
+}
+
+function subscribeTo<L>(listeners: Set<L>, listener: L): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 function isSame(one: AgentState, other: AgentState): boolean {
