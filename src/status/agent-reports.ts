@@ -113,7 +113,7 @@ class KnownAgents {
   }
 
   clear(): void {
-    for (const pod of [...this.#known.keys()]) this.#take(pod);
+    for (const pod of this.#known.keys()) this.#take(pod);
   }
 
   #leftMs(lostAtMs: number): number {
