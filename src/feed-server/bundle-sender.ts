@@ -88,7 +88,7 @@ export class BundleSender {
     const { report } = stream;
     if (report === undefined || !stream.isIdle || !this.#receivers.has(receiver)) return;
     const current = this.#options.currentOf(workload);
-    if (current === undefined || report.number >= current.number || stream.sentNumber >= current.number) return;
+    if (current === undefined || report.number >= current.number || stream.sentNumber === current.number) return;
     const loading = this.#loading.get(workload);
     if (loading?.number === current.number) loading.receivers.add(receiver);
     else void this.#load(workload, current, receiver);
@@ -131,7 +131,7 @@ export class BundleSender {
     const { stream, workload } = receiver;
     const { number } = loaded;
     // Meanwhile the stream may have ended or got it, and a newer bundle may have been published, which is on its way here.
-    if (!this.#receivers.has(receiver) || !stream.isIdle || stream.sentNumber >= number) return;
+    if (!this.#receivers.has(receiver) || !stream.isIdle || stream.sentNumber === number) return;
     if (this.#options.currentOf(workload)?.number !== number) return;
     const { maxBytes } = this.#options;
     const frame = this.#bytes >= maxBytes ? undefined : loaded.frameFor(receiver.has);

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { objectKey, type WorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
-import { encodeReport, encodeUnknownKeys, MAX_DOWN_BYTES, UP } from '../../../src/feed/protocol.ts';
+import { DOWN, encodeReport, encodeUnknownKeys, MAX_DOWN_BYTES, UP } from '../../../src/feed/protocol.ts';
 import { agentPayload, MAX_RELAY_DOWN_BYTES, RELAY_DOWN, RELAY_UP } from '../../../src/feed/relay-frames.ts';
 import { READ_MS } from '../../../src/feed-server/agent-stream.ts';
 import { type AgentStreams, type AgentStreamsOptions, createAgentStreams } from '../../../src/feed-server/agent-streams.ts';
@@ -276,6 +276,20 @@ describe('streams of other replicas', () => {
         'closed agent',
         'remove',
       ]);
+    });
+
+    it('get what is published when they refused what the last leader announced', async () => {
+      start({ relay: { add: () => ({ report: () => undefined, unknownKeys: () => undefined, remove: () => undefined }) } });
+      const { socket, end } = framePipe(MAX_DOWN_BYTES);
+      streams.add(identityOf('web'), socket, { authorities: '', takesParts: false, holds: 0 });
+      end.send(UP.report, encodeReport({ digest: '', number: 0, received: 0 }));
+      const bundlesIn = (): number => end.frames.filter(({ type }) => type === DOWN.bundle).length;
+      publish(8);
+      await until(() => bundlesIn() === 1, 'what is announced');
+      reports.endTerm();
+      publish(7);
+      end.send(UP.report, encodeReport({ digest: '', number: 0, received: 1, refused: 'SP_STALE' }));
+      await until(() => bundlesIn() === 2, 'what is published');
     });
 
     it('end without a relay', async () => {
