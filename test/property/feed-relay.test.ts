@@ -181,8 +181,15 @@ class World {
       onWithdrawn: (key) => fromLeader.delete(key),
       onEnd: () => fromLeader.clear(),
     });
+    const source = this.#sourceOf(name, { announced, listeners }, fromLeader);
+    const observer = { onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined };
+    const streams = createAgentStreams({ source, reports, clock: this.#clock, logger, observer, relay, maxStreams: 10 });
+    return { reports, streams, relay, announced, listeners };
+  }
+
+  #sourceOf(name: Name, { announced, listeners }: Pick<Replica, 'announced' | 'listeners'>, fromLeader: LeaderBundles): FeedSource {
     const filesOf = (number: number) => ({ files: { number: Buffer.from(String(number)) } });
-    const source: FeedSource = {
+    return {
       podOf: (key) => {
         const [namespace = '', podName = ''] = key.split('/');
         const owner = { kind: 'StatefulSet', name: podName.slice(0, 1) };
@@ -206,9 +213,6 @@ class World {
       },
       onUnknownKeys: () => [],
     };
-    const observer = { onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined };
-    const streams = createAgentStreams({ source, reports, clock: this.#clock, logger, observer, relay, maxStreams: 10 });
-    return { reports, streams, relay, announced, listeners };
   }
 
   async #connectReplica(name: Name, host: string): Promise<FeedConnection> {
