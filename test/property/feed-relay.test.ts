@@ -117,7 +117,6 @@ class World {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>[] = [];
   #lastNumber = 0;
-  #lastStream = 0;
 
   constructor() {
     const [one, two] = NAMES.map((name) => this.#replica(name));
@@ -279,7 +278,6 @@ class World {
     const [ours, theirs] = duplexPair();
     const held = { socket: ours, at };
     this.#sockets.set(name, held);
-    this.#lastStream += 1;
     const agent = this.agents.get(name) ?? { number: 0, offered: 0 };
     const reader = new FrameReader(MAX_DOWN_BYTES);
     let received = 0;
