@@ -231,4 +231,27 @@ describe('the feed between versions', function () {
     await at.untilLeading(await at.startReplica('one', {}, { entry: join(earlier?.root ?? '', 'src/main/controller.ts') }));
     await untilServed(await at.startAgent('web'), '/earlier-controller');
   });
+
+  it('serves all agents while replicas of both versions run, whichever leads', async () => {
+    const entry = join(earlier?.root ?? '', 'src/main/controller.ts');
+    const bothEnforce = async (path: string): Promise<void> => {
+      await at.cluster.policy(AP, 'all', SHOP, { action: 'DENY', rules: [{ to: [{ operation: { paths: [path] } }] }] });
+      for (const name of ['web', 'far']) await at.see(async () => (await at.agents.get(name)?.get(path)) === 403, `${path} at ${name}`);
+      await at.see(async () => (await at.programmed('all')) === 'True Programmed: Enforced by 2 of 2 agents', 'Programmed');
+    };
+    at.isMounting = false;
+    const two = await at.startReplica('two');
+    await at.createPod('far', '127.0.0.1', 'two');
+    at.isMounting = true;
+    await at.startAgent('far');
+    at.isMounting = false;
+    await bothEnforce('/earlier-leader');
+    expect(await two.metric('sallyport_feed_relaying')).to.equal(0);
+    await at.stopReplica('one');
+    await at.untilLeading(two);
+    await at.startReplica('one', {}, { entry });
+    await at.see(async () => (await two.metric('sallyport_feed_streams')) === 2, 'both streams');
+    await bothEnforce('/later-leader');
+    at.isMounting = true;
+  });
 });
