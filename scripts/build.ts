@@ -4,7 +4,7 @@
  * scripts/dependencies/allowed-imports.ts).
  */
 import { rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
@@ -62,6 +62,9 @@ const operationTracesApart = apart('operation-traces-apart', /\/operation-traces
 const profilingApart = apart('profiling-apart', /\/profile-server\.ts$/, './profiling.mjs');
 /** The launcher checks the version of Node.js before anything else is parsed. */
 const cliApart = apart('cli-apart', /\/cli\.ts$/, './cli.mjs');
+
+/** The image of the agent has it next to the agent. */
+const OPENSSL_CONFIG = 'agent-openssl.cnf';
 
 /** The ways in which pino writes by itself: the logger gives it a destination, and the agent would carry them in its memory. */
 const withoutPinoOutput: Plugin = {
@@ -185,6 +188,7 @@ export async function buildProcess(name: ProcessName, outdir: string, version?: 
     entryPoints: { [name]: entries[name], ...(name === 'cli' ? workersOfCli() : {}) },
   });
   requireBudget(name, metafile);
+  if (name === 'agent') await copyFile(join(ROOT, 'src/agent/tls', OPENSSL_CONFIG), join(outdir, OPENSSL_CONFIG));
   return { name, metafile };
 }
 

@@ -40,7 +40,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   agent: {
     title: 'sallyport-agent',
     packages: NODE_LIBRARIES,
-    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs', 'agent-traces.mjs', 'profiling.mjs'],
+    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs', 'agent-traces.mjs', 'profiling.mjs', 'agent-openssl.cnf'],
     entrypoint: [
       NODE,
       '--disable-sigusr1',
@@ -48,6 +48,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
       '--max-semi-space-size=1',
       '--v8-pool-size=1',
       '--max-old-space-size=160',
+      '--openssl-config=/app/agent-openssl.cnf',
       '/app/agent.mjs',
     ],
     env: { NODE_ENV: 'production', MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '8192' },

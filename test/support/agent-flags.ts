@@ -10,7 +10,8 @@ const ROOT = join(import.meta.dirname, '../..');
 export function agentFlags(root: string = ROOT): readonly string[] {
   const entryPoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile(root))?.[1];
   if (entryPoint === undefined) throw new Error('Dockerfile.agent has no ENTRYPOINT in JSON');
-  return (JSON.parse(entryPoint) as readonly string[]).filter((part) => part.startsWith('--'));
+  const flags = (JSON.parse(entryPoint) as readonly string[]).filter((part) => part.startsWith('--'));
+  return flags.map((flag) => flag.replace('=/app/', `=${join(root, 'src/agent/tls')}/`));
 }
 
 /** Environment variables of the image, e.g. `{ NODE_ENV: 'production' }`. */
