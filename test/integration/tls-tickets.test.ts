@@ -31,8 +31,11 @@ describe('the OpenSSL of an agent', () => {
     for (const [at, text] of [certPem, keyPem, authority.certPem].entries()) await writeFile(files[at] ?? '', text);
   });
   after(async () => {
-    for (const child of children) child.kill();
-    await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')));
+    for (const child of children) {
+      const exited = once(child, 'exit');
+      child.kill();
+      await exited;
+    }
     await rm(directory, { recursive: true });
   });
 
