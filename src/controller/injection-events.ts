@@ -8,28 +8,59 @@ import { objectKey } from '../api/kube/keys.ts';
 import { AGENT_ANNOTATION, INJECTION_LABEL } from '../api/kube/names.ts';
 import { OBSTACLES } from '../api/kube/pod-traits.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
-import type { Recorder } from '../cluster/recorder.ts';
+import type { Clock } from '../clock.ts';
+import type { KubeEvent, Recorder } from '../cluster/recorder.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 
-/** Records events for pods that appear from now on. @returns a function that ends this */
-export function recordInjectionEvents(
-  clusterState: Pick<ClusterState, 'namespaces' | 'pods'>,
-  recorder: Pick<Recorder, 'record'>,
-): () => void {
-  return clusterState.pods.subscribe(({ before, after: pod }) => {
-    if (before !== undefined || pod === undefined) return;
-    const missing = missingAgentOf(pod, clusterState.namespaces.get(objectKey('', pod.namespace))?.labels);
-    for (const { reason, note } of [...missing, ...notesOf(pod)]) {
-      const { namespace, name, uid } = pod;
-      recorder.record({
-        regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, ...(uid === undefined ? {} : { uid }) },
-        type: 'Warning',
-        reason,
-        action: 'Inject',
-        note,
-      });
-    }
-  });
+/** Longer than it takes until another replica leads, in milliseconds. */
+const REMEMBERED_MS = 30_000;
+const MAX_REMEMBERED = 256;
+
+/** The events of one replica, which records them while it leads. */
+export class InjectionEvents {
+  readonly #clusterState: Pick<ClusterState, 'namespaces' | 'pods'>;
+  readonly #clock: Clock;
+  /** Events of pods that appeared a moment ago, while this replica did not lead. */
+  #remembered: { readonly atMs: number; readonly events: readonly KubeEvent[] }[] = [];
+  #recorder: Pick<Recorder, 'record'> | undefined;
+
+  /** @param isSynced whether pods that appear are new */
+  constructor(clusterState: Pick<ClusterState, 'namespaces' | 'pods'>, clock: Clock, isSynced: () => boolean) {
+    this.#clusterState = clusterState;
+    this.#clock = clock;
+    clusterState.pods.subscribe(({ before, after }) => {
+      if (before === undefined && after !== undefined && isSynced()) this.#onNewPod(after);
+    });
+  }
+
+  /** Records those of pods that appear from now on, and of those that appeared when no replica may have led. @returns a function that ends this */
+  begin(recorder: Pick<Recorder, 'record'>): () => void {
+    const sinceMs = this.#clock.nowMs() - REMEMBERED_MS;
+    for (const { atMs, events } of this.#remembered) if (atMs >= sinceMs) for (const event of events) recorder.record(event);
+    this.#remembered = [];
+    this.#recorder = recorder;
+    return () => {
+      this.#recorder = undefined;
+    };
+  }
+
+  #onNewPod(pod: SlimPod): void {
+    const missing = missingAgentOf(pod, this.#clusterState.namespaces.get(objectKey('', pod.namespace))?.labels);
+    const events = [...missing, ...notesOf(pod)].map((note) => eventOf(pod, note));
+    if (events.length === 0) return;
+    if (this.#recorder !== undefined) for (const event of events) this.#recorder.record(event);
+    else this.#remembered = [...this.#remembered, { atMs: this.#clock.nowMs(), events }].slice(-MAX_REMEMBERED);
+  }
+}
+
+function eventOf({ namespace, name, uid }: SlimPod, { reason, note }: Note): KubeEvent {
+  return {
+    regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, ...(uid === undefined ? {} : { uid }) },
+    type: 'Warning',
+    reason,
+    action: 'Inject',
+    note,
+  };
 }
 
 interface Note {

@@ -15,12 +15,13 @@ import type { Check } from '../ops-server/health.ts';
 import { type EditedPods, editedPods } from '../resolve/edited-pods.ts';
 import { createFeedSource } from './feed-source.ts';
 import { createGauges } from './gauges.ts';
+import { InjectionEvents } from './injection-events.ts';
 import type { LeaderBundles } from './leader-bundles.ts';
 import { createReplica, type Replica, type ReplicaOptions, untilKeysKnown, untilSynced } from './replica.ts';
 import { runTerm, type Term, type TermOptions, type TermSignals } from './term.ts';
 
 /** Settings of the whole controller. */
-export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recorder'> {
+export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recorder' | 'injectionEvents'> {
   /** Present: only the holder of this Lease writes. Absent: this process is the only replica. */
   readonly lease?: { readonly namespace: string; readonly name: string; readonly identity: string };
   /** `reportingInstance` of events: the name of the pod. */
@@ -71,6 +72,7 @@ export function createManager(options: ManagerOptions): Manager {
   let mayWrite = (): boolean => true;
   const client = lease === undefined ? options.client : fencedClient(options.client, () => mayWrite());
   const replica = createReplica({ ...options, client, isLeading: () => mayWrite() });
+  const injectionEvents = new InjectionEvents(replica.clusterState, replica.clock, () => isSynced(replica));
   const recorder = createRecorder({ client, controller: 'sallyport.dev/controller', instance, logger });
   let isLeading = false;
   let holder = '';
@@ -85,7 +87,7 @@ export function createManager(options: ManagerOptions): Manager {
       const onTerm = (present: Term | undefined): void => {
         term = present;
       };
-      await runTerm(replica, { ...options, client, recorder }, { signals, onTerm });
+      await runTerm(replica, { ...options, client, recorder, injectionEvents }, { signals, onTerm });
     } finally {
       isLeading = false;
       mayWrite = () => true;
@@ -124,10 +126,12 @@ export function createManager(options: ManagerOptions): Manager {
   };
 }
 
+const isSynced = ({ informers }: Pick<Replica, 'informers'>): boolean => informers.every(({ reflector }) => reflector.hasSynced());
+
 function feedOf(replica: Replica, leaderHost: () => string | undefined): Manager['feed'] {
   return {
     source: createFeedSource(replica, replica),
-    isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
+    isReady: () => isSynced(replica),
     pods: replica.clusterState.pods,
     isCurrent: () => replica.informers.find(({ name }) => name === 'pods')?.reflector.isWatching?.() === true,
     leaderHost,

@@ -16,7 +16,7 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
 import { type BundleWrites, type BundleWritesOptions, createBundleWrites } from './bundle-writes.ts';
-import { recordInjectionEvents } from './injection-events.ts';
+import type { InjectionEvents } from './injection-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
 import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
@@ -32,6 +32,7 @@ export interface TermOptions {
   readonly metrics: ControllerMetrics;
   readonly logger: Logger;
   readonly recorder: Pick<Recorder, 'record'>;
+  readonly injectionEvents: InjectionEvents;
   /** Absent: no spans. */
   readonly tracer?: Tracer | undefined;
   /** Workloads reconciled at the same time. */
@@ -98,7 +99,7 @@ export async function runTerm(
     statuses.notifyAll();
   });
   const stopFollowingAgents = followAgents(replica, { touches, recorder: options.recorder });
-  const stopInjectionEvents = recordInjectionEvents(clusterState, options.recorder);
+  const stopInjectionEvents = options.injectionEvents.begin(options.recorder);
   onTerm({ pipeline, statuses, touches, writes, reports });
   try {
     await Promise.all([
