@@ -92,6 +92,7 @@ export function* createAuthenticatorInSteps(
   const outputs = outputHeaderNames(providers);
   const pseudoOutputs = [...outputs].filter(isPseudoHeader);
   const run = (request: TokenRequest, nowSeconds: number, found: readonly FoundTokens[]): Authentication => {
+    if (found.length === 0 && !required) return ANONYMOUS;
     const { scheme, host, target } = request;
     const rulesRun: RulesRun = { index, request, known, nowSeconds };
     const result = required ? runAll(rulesRun) : runAlternatives(rulesRun, found);

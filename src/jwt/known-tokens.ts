@@ -23,8 +23,11 @@ export class KnownTokens {
   #cached: TokenRecord | undefined;
   #records: (TokenRecord | TokenFault)[] = [];
   readonly #onUnknownKey: UnknownKeyListener | undefined;
-  /** By key set, a token of the request at hand whose key it lacks. */
-  readonly #unknown = new Map<string, TokenRecord>();
+  /**
+   * By key set, a token of the request at hand whose key it lacks. It is dropped, never cleared: the table of a cleared map refers to the next
+   * one, so that a table of the old generation would keep those of all later requests.
+   */
+  #unknown: Map<string, TokenRecord> | undefined;
 
   /** @param onVerification is called before every verification of a signature */
   constructor(partition: TokenPartition<TokenRecord>, onVerification: () => void, onUnknownKey?: UnknownKeyListener) {
@@ -35,19 +38,21 @@ export class KnownTokens {
 
   /** The key set lacks the key of the token. */
   lacksKey(keySet: string, record: TokenRecord): void {
-    if (this.#onUnknownKey !== undefined) this.#unknown.set(keySet, record);
+    if (this.#onUnknownKey === undefined) return;
+    this.#unknown ??= new Map();
+    this.#unknown.set(keySet, record);
   }
 
   /** The request at hand is refused: reports the keys that its tokens name and that are unknown. */
   refuse(): void {
-    for (const [keySet, record] of this.#unknown) this.#onUnknownKey?.(keySet, () => record.parsed().kid);
+    for (const [keySet, record] of this.#unknown ?? []) this.#onUnknownKey?.(keySet, () => record.parsed().kid);
   }
 
   /** The request at hand is over. */
   end(): void {
     this.#cachedText = undefined;
     this.#cached = undefined;
-    this.#unknown.clear();
+    this.#unknown = undefined;
     if (this.#texts.length === 0) return;
     for (const record of this.#records) if (typeof record !== 'string') record.forgetParsed();
     this.#texts = [];
