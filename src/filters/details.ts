@@ -6,6 +6,7 @@ import { NO_HEADERS } from '../http/header-list.ts';
 import type { LocalReply } from '../http/local-reply.ts';
 
 const WHITESPACE = /\s/g;
+const NO_RULE = 'rbac_access_denied_matched_policy[none]';
 
 /** The reply of every denial by a policy; it does not reveal which policy. */
 export function accessDenied(details: string): LocalReply {
@@ -17,7 +18,7 @@ export function accessDenied(details: string): LocalReply {
  * @param ruleId id of the rule that decided; absent: no ALLOW rule matched
  */
 export function deniedDetails(ruleId: string | undefined): string {
-  return `rbac_access_denied_matched_policy[${ruleId ?? 'none'}]`.replace(WHITESPACE, '_');
+  return ruleId === undefined ? NO_RULE : `rbac_access_denied_matched_policy[${ruleId}]`.replace(WHITESPACE, '_');
 }
 
 /** Envoy's response code details of a request that the filters left in a state that cannot be sent. @param fault as in the body */

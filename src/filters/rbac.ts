@@ -23,7 +23,7 @@ export function runRbac(
   const token = authentication.kind === 'verified' ? authentication : undefined;
   const facts = factsOf(prepared, request.raw.connection, token?.claims, token?.notes);
   const decision = filters.evaluator.decide(facts, 'http');
-  const log: FinalVerdictLog = {
+  const decided: FinalVerdictLog = {
     outcome: decision.allowed ? 'allow' : 'deny',
     details: decision.allowed ? '' : deniedDetails(decision.rule?.id),
     host: facts.host ?? '',
@@ -33,8 +33,8 @@ export function runRbac(
     peer: peerLog(facts.connection),
     isGrpc: prepared.isGrpc,
     decision,
-    ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
+  const log = token === undefined ? decided : { ...decided, jwtRule: token.provider.source };
   if (!decision.allowed) return denyDecided(filters, request, facts, log);
   if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });
   const fault = filters.unsendable(prepared);
@@ -43,12 +43,9 @@ export function runRbac(
     return deny(request, textReply(503, fault, details), { ...log, outcome: 'reject', details });
   }
   filters.removeRouterHeaders?.(prepared);
-  const verdict: ForwardVerdict = {
-    kind: 'forward',
-    head: forwardHead(prepared),
-    ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }),
-    log,
-  };
+  const head = forwardHead(prepared);
+  const verdict: ForwardVerdict =
+    downstream.length === 0 ? { kind: 'forward', head, log } : { kind: 'forward', head, downstreamHeaders: downstream, log };
   return filters.reportsExpiry && token !== undefined ? withExpiry(verdict, token) : verdict;
 }
 

@@ -57,17 +57,22 @@ export interface ReplyForm {
  * @see https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
  */
 export function completeReply({ status, body, bytes, headers: own, close, details, plain }: LocalReply, form: ReplyForm): LocalReply {
-  const headers = [...own];
   const closes = close || form.close;
   if (form.grpc && plain !== true) {
+    const headers = [...own];
     replaceHeader(headers, 'content-type', 'application/grpc');
     headers.push('grpc-status', String(GRPC_STATUS.get(status) ?? GRPC_UNKNOWN));
     if (body !== '' && !form.isHead) headers.push('grpc-message', grpcMessage(body));
     return { kind: 'reply', status: 200, body: '', headers, close: closes, details };
   }
-  if (body !== '' && firstHeader(headers, 'content-type') === undefined) headers.push('content-type', 'text/plain');
+  const headers = body === '' ? own : withContentType(own);
   const completed: LocalReply = { kind: 'reply', status, body, headers, close: closes, details };
   return bytes === undefined ? completed : { ...completed, bytes };
+}
+
+function withContentType(headers: HeaderList): HeaderList {
+  if (headers.length === 0) return TEXT_PLAIN;
+  return firstHeader(headers, 'content-type') === undefined ? [...headers, ...TEXT_PLAIN] : headers;
 }
 
 const GRPC_UNKNOWN = 2;

@@ -64,7 +64,7 @@ export interface ReplyOptions {
 
 /** Head and body of a local reply. */
 export function writeReply(reply: Pick<LocalReply, 'status' | 'body' | 'bytes' | 'headers'>, options: ReplyOptions): string {
-  const body = reply.bytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bytes);
+  const body = reply.bytes === undefined ? utf8AsLatin1(reply.body) : Buffer.from(reply.bytes).toString('latin1');
   let leading = '';
   let trailing = '';
   for (let at = 0; at + 1 < reply.headers.length; at += 2) {
@@ -76,7 +76,12 @@ export function writeReply(reply: Pick<LocalReply, 'status' | 'body' | 'bytes' |
   const closing = options.close ? 'connection: close\r\n' : '';
   const length = reply.status === 204 ? '' : `content-length: ${body.length}\r\n`;
   const head = `HTTP/1.1 ${reply.status} ${reasonOf(reply.status)}\r\n${leading}${length}${trailing}date: ${options.date}\r\n${SERVER}${closing}\r\n`;
-  return options.isHead ? head : head + body.toString('latin1');
+  return options.isHead ? head : head + body;
+}
+
+/** The UTF-8 bytes of `text`, one character for each. ASCII, as nearly every body, is returned as it is. */
+function utf8AsLatin1(text: string): string {
+  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1');
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -7,6 +7,7 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { NearMiss } from '../../policy/decide/decision.ts';
 import { peerLog } from '../../policy/facts.ts';
+import type { DecisionAction } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { TcpRecord } from '../tcp/tcp-record.ts';
 import { decisionOf, ruleOf } from './decision-of.ts';
@@ -24,14 +25,39 @@ export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number =
   const verdict = record.verdict;
   const durationMs = record.startMs === 0 ? 0 : endMs - record.startMs;
   return (
-    `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"request","decision":"${decisionOf(record)}"` +
-    `,"http.request.method":${quote(record.method)},"url.path":${quote(withoutQuery(record.path))}` +
-    `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
-    `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
-    `,"client.address":${quote(record.sourceIp)}${clientFields(record)}${tlsFields(record.tls)},"request_id":${quote(record.requestId)}` +
-    `${record.protocol === '2' ? HTTP2 : ''},"details":${quote(record.details)}${revokedField(record)}${ruleFields(verdict)}` +
-    `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
+    `{"time":"${isoTime(clock.wallMs())}${requestFields(decisionOf(record), record.method)}${quote(withoutQuery(record.path))}` +
+    `${serverFields(verdict?.host ?? '', record.destinationPort)}${record.status},"duration_ms":${durationMs.toFixed(3)}` +
+    `${clientField(record.sourceIp)}${clientFields(record)}${tlsFields(record.tls)},"request_id":${quote(record.requestId)}` +
+    `${record.protocol === '2' ? HTTP2 : ''}${detailsField(record.details)}${revokedField(record)}${ruleFields(verdict)}` +
+    `${lastFields(verdict?.principal ?? '', record.digest)}\n`
   );
+}
+
+const requestFields = remembering(
+  (decision: DecisionAction, method: string) =>
+    `","component":"access","message":"request","decision":"${decision}","http.request.method":${quote(method)},"url.path":`,
+);
+const serverFields = remembering(
+  (host: string, port: number) => `,"server.address":${quote(host)},"server.port":${port},"http.response.status_code":`,
+);
+const clientField = remembering((address: string) => `,"client.address":${quote(address)}`);
+const detailsField = remembering((details: string) => `,"details":${quote(details)}`);
+const lastFields = remembering((principal: string, digest: string) => `,"principal":${quote(principal)},"digest":"${digest}"}`);
+const ruleField = remembering((namespace: string, name: string) => `,"policy":${quote(`${namespace}/${name}`)},"rule":`);
+
+/** Formats again only what differs from the last call: successive lines have most values in common, and each piece of a line is garbage. */
+function remembering<A>(format: (a: A) => string): (a: A) => string;
+function remembering<A, B>(format: (a: A, b: B) => string): (a: A, b: B) => string;
+function remembering<A, B>(format: (a: A | undefined, b: B | undefined) => string): (a?: A, b?: B) => string {
+  let lastA: A | undefined;
+  let lastB: B | undefined;
+  let text = '';
+  return (a, b) => {
+    if (a === lastA && b === lastB && text !== '') return text;
+    lastA = a;
+    lastB = b;
+    return (text = format(a, b));
+  };
 }
 
 /** The line of a TCP connection with its line feed. */
@@ -85,7 +111,7 @@ function ruleFields(verdict: RuleLog | undefined): string {
   if (verdict === undefined) return '';
   const decision = verdict.decision;
   const by = ruleOf(verdict);
-  const rule = by === undefined ? '' : `,"policy":${quote(`${by.namespace}/${by.name}`)},"rule":${by.rule}`;
+  const rule = by === undefined ? '' : `${ruleField(by.namespace, by.name)}${by.rule}`;
   const near = verdict.nearMiss === undefined ? '' : nearFields(verdict.nearMiss);
   const reason = decision === undefined ? '' : `,"reason":"${decision.reason}"`;
   const allow = decision?.dryRunAllow === undefined ? '' : `,"dry_run.allow":${decision.dryRunAllow.allowed}`;
@@ -112,14 +138,18 @@ function quote(text: string): string {
 let lastSecond = -1;
 /** Through the point before the milliseconds. */
 let lastText = '';
+let lastMs = -1;
+let lastTime = '';
 
-/** Formatted once per second but for the milliseconds. */
+/** Formatted once per millisecond, the part before the milliseconds once per second. */
 function isoTime(nowMs: number): string {
+  if (nowMs === lastMs) return lastTime;
+  lastMs = nowMs;
   const second = Math.floor(nowMs / 1000);
   if (second !== lastSecond) {
     lastSecond = second;
     lastText = new Date(second * 1000).toISOString().slice(0, -4);
   }
   const ms = Math.floor(nowMs) - second * 1000;
-  return `${lastText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
+  return (lastTime = `${lastText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`);
 }

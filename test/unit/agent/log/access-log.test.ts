@@ -56,6 +56,40 @@ describe('access log line', () => {
     });
   });
 
+  it('has the values of the request at hand, whichever of them the line before had', () => {
+    const source = { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'one', generation: 2, rule: 1 } as const;
+    const decidedBy = (over: object): Partial<ExchangeRecord> => {
+      const rule = { id: 'x', source: { ...source, ...over }, from: [], to: [], when: [] };
+      return { verdict: { ...allowed, decision: { allowed: true, reason: 'allow-rule', rule } } };
+    };
+    const others: readonly (readonly [over: Partial<ExchangeRecord>, fields: object])[] = [
+      [{ method: 'PUT' }, { 'http.request.method': 'PUT' }],
+      [{ verdict: { ...allowed, outcome: 'deny' } }, { decision: 'deny' }],
+      [{ verdict: { ...allowed, host: 'b' } }, { 'server.address': 'b' }],
+      [{ destinationPort: 8081 }, { 'server.port': 8081 }],
+      [{ sourceIp: '10.0.0.8' }, { 'client.address': '10.0.0.8' }],
+      [{ details: 'why' }, { details: 'why' }],
+      [{ verdict: { ...allowed, principal: 'i/t' } }, { principal: 'i/t' }],
+      [{ digest: 'sha256:e' }, { digest: 'sha256:e' }],
+      [decidedBy({}), { policy: 'foo/one', rule: 1 }],
+      [decidedBy({ rule: 2 }), { policy: 'foo/one', rule: 2 }],
+      [decidedBy({ name: 'two' }), { policy: 'foo/two', rule: 1 }],
+      [decidedBy({ namespace: 'bar' }), { policy: 'bar/one', rule: 1 }],
+    ];
+    const first = parsed();
+    for (const [over, fields] of others) {
+      expect(parsed(over)).to.include(fields);
+      expect(parsed()).to.deep.equal(first);
+    }
+  });
+
+  it('has the time of the request at hand', () => {
+    const times = [0, 7, 7, 42, 999, 1000, 7].map((ms) => Date.UTC(2026, 10, 23) + ms);
+    const logged = times.map((ms) => JSON.parse(accessLine(record(), { ...clock, wallMs: () => ms })) as { readonly time: string });
+
+    expect(logged.map(({ time }) => time)).to.deep.equal(times.map((ms) => new Date(ms).toISOString()));
+  });
+
   it('says why an exchange was revoked', () => {
     const line = parsed({ status: 101, revoked: 'token-expired', verdict: { ...allowed, outcome: 'unauthenticated' } });
     expect(line).to.include({ decision: 'unauthenticated', revoked: 'token-expired', 'http.response.status_code': 101 });
