@@ -108,7 +108,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/net': {
     job: 'socket events, addresses, lingering close',
     imports: ['limits'],
-    node: ['node:fs', 'node:net', 'node:os', 'node:tls'],
+    node: ['node:fs', 'node:net', 'node:os'],
   },
   'agent/context.ts': {
     job: 'what the parts of one agent share: active policy, limits, ext_authz client',

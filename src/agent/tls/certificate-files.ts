@@ -3,9 +3,10 @@
  */
 import { constants, createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { readRegularFile } from '../../regular-file.ts';
+import { nodeTls } from './node-tls.ts';
 import { identityOf } from './peer-identity.ts';
 
 /** Where the files are. */
@@ -61,7 +62,7 @@ export async function readTlsFiles(files: TlsFiles, digest: string | undefined, 
   checkKey(files, leaf, key);
   const authorities = authoritiesOf(files.trustBundle, trustBundle);
   return {
-    context: createSecureContext({
+    context: nodeTls().createSecureContext({
       cert: certificate,
       key,
       ca: [...authorities],

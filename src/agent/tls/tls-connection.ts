@@ -2,7 +2,7 @@
  * A client connection until TLS is established: reads the ClientHello, decides who it is for, and does the handshake.
  */
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../clock.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedSet } from '../../limits/containers.ts';
@@ -11,6 +11,7 @@ import type { CloseReason } from '../http1/server-host.ts';
 import { PausedInput } from '../net/paused-input.ts';
 import { AcceptedSocket, type SocketEvents } from '../net/socket-events.ts';
 import { type ClientHello, isTlsRecord, readClientHello } from './client-hello.ts';
+import { nodeTls } from './node-tls.ts';
 import type { HandshakeFailure } from './tls-observer.ts';
 import { isForMesh, type TlsTermination } from './tls-termination.ts';
 import { verifyPeer } from './verify-peer.ts';
@@ -147,7 +148,8 @@ export class TlsConnection implements SocketEvents {
     const bytes = this.#input.release() ?? Buffer.alloc(0);
     this.#input.close();
     const common = protocols.filter((protocol) => this.#hello.protocols.includes(protocol));
-    const secure = new TLSSocket(this.client.takeSocket(bytes), {
+    const tls = nodeTls();
+    const secure = new tls.TLSSocket(this.client.takeSocket(bytes), {
       isServer: true,
       secureContext: material.context,
       requestCert: true,

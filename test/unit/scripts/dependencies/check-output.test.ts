@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import { buildOptions, requireBudget } from '../../../../scripts/build.ts';
 import { checkLanguages, checkOutput } from '../../../../scripts/dependencies/check-output.ts';
 
@@ -11,8 +11,8 @@ function output(bytes: number, ...inputs: readonly string[]): Parameters<typeof 
   return { bytes, inputs: Object.fromEntries(inputs.map((input) => [input, { bytesInOutput: 1 }])) };
 }
 
-/** Bundles the agent with more imports, and writes nothing. */
-async function buildAgentWith(source: string): Promise<void> {
+/** What esbuild says of the agent's file with more imports; nothing is written. */
+async function metafileWith(source: string): Promise<Metafile> {
   const { metafile } = await build({
     ...buildOptions('agent'),
     stdin: { contents: `import './src/main/agent.ts';\n${source}`, resolveDir: root },
@@ -20,6 +20,11 @@ async function buildAgentWith(source: string): Promise<void> {
     outfile: 'dist/agent.mjs',
     write: false,
   });
+  return metafile;
+}
+
+async function buildAgentWith(source: string): Promise<void> {
+  const metafile = await metafileWith(source);
   const [built] = Object.values(metafile.outputs);
   delete built?.inputs['<stdin>'];
   requireBudget('agent', metafile);
@@ -61,6 +66,14 @@ describe('budget of a built file', () => {
 
   it('accepts the agent', async () => {
     expect(await problemOf(buildAgentWith(''))).to.equal('');
+  });
+
+  it('starts the agent without the parts of Node.js that few agents need', async () => {
+    const [built] = Object.values((await metafileWith('')).outputs);
+    const loaded = built?.imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => path);
+
+    expect(loaded).to.include('node:net');
+    expect(loaded).not.to.include.oneOf(['node:tls', 'node:http', 'node:https', 'node:http2']);
   });
 
   it('accepts the client of the feed, and refuses the agent with it', async () => {
