@@ -186,7 +186,7 @@ class Relay implements AgentRelay {
       const bundle = parseRelayed(frame.payload);
       if (bundle === undefined) return 'invalid bundle';
       this.#options.onBundle(bundle);
-    } else if (frame.type === RELAY_DOWN.withdrawn) this.#options.onWithdrawn(frame.payload.toString('latin1'));
+    } else if (frame.type === RELAY_DOWN.withdrawn) this.#options.onWithdrawn(frame.payload.toString('utf8'));
     else if (frame.type === RELAY_DOWN.ended) {
       const id = parseAgentFrame(frame)?.id;
       if (id !== undefined) this.#agents.get(id)?.end('leader');

@@ -20,7 +20,8 @@ const SEPARATOR = 0x0a;
 const TEXT_FILE = 'text';
 
 const headSchema = z.strictObject({
-  workload: z.string().check(z.regex(/^[a-z0-9-]{1,63}\/[a-z]{1,20}\/[a-z0-9.-]{1,253}$/)),
+  // The owner of a pod may have any kind and any name.
+  workload: z.string().check(z.regex(/^[^/]+\/[^/]+\/./)),
   number: z.int().check(z.positive()),
   chunks: z.exactOptional(z.array(z.int().check(z.minimum(0)))),
 });
@@ -49,8 +50,10 @@ export function parseRelayed(payload: Buffer): RelayedBundle | undefined {
   const head = parseHead(payload.subarray(0, Math.max(end, 0)).toString('utf8'));
   const joined = head === undefined ? undefined : splitFiles(payload.subarray(end + 1));
   if (head === undefined || joined === undefined) return undefined;
-  const { [TEXT_FILE]: text, ...files } = joined;
+  const { [TEXT_FILE]: text, ...views } = joined;
   const { workload, number, chunks: sizes } = head;
+  // It is kept, and a view would keep all that arrived with it.
+  const files = Object.fromEntries(Object.entries(views).map(([name, content]) => [name, content && Uint8Array.from(content)]));
   if (sizes === undefined) return { workload, number, files };
   const chunks = chunksOf(text ?? files[PLAIN_FILE] ?? new Uint8Array(), sizes);
   return chunks === undefined ? undefined : { workload, number, files, chunks };

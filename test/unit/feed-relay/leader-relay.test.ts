@@ -128,7 +128,7 @@ describe('the relay to the leader', () => {
     expect(events).to.deep.equal(['withdrawn foo/pod/web']);
     const shown = bundles.map(({ chunks: read, files, ...rest }) => ({
       ...rest,
-      files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, String(content)])),
+      files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, Buffer.from(content ?? []).toString()])),
       text: read?.map((chunk) => chunk.text),
     }));
     const texts = chunks.map((chunk) => chunk.text);

@@ -101,7 +101,7 @@ describe('streams of other replicas', () => {
       if (type === RELAY_DOWN.alive) return [];
       if (type !== RELAY_DOWN.bundle) return [`${type} ${payload.toString(type === RELAY_DOWN.ended ? 'hex' : 'utf8')}`];
       const read = parseRelayed(payload);
-      return [`${read?.workload} ${read?.number} ${String(read?.files['0/part'])}`];
+      return [`${read?.workload} ${read?.number} ${Buffer.from(read?.files['0/part'] ?? []).toString()}`];
     });
 
   it('count their agents like those of this replica, until they leave', async () => {
