@@ -16,11 +16,11 @@ export interface LeaderBundle extends BundleContent {
 export class LeaderBundles {
   readonly #kept = new KeptFiles();
   readonly #numberOf: (workload: WorkloadKey) => number;
-  readonly #held: Pick<HeldParts, 'put'>;
+  readonly #held: Pick<HeldParts, 'put' | 'delete'>;
   readonly #listeners = new Set<(workload: WorkloadKey) => void>();
 
   /** @param numberOf number of the published bundle of a workload; 0: none */
-  constructor(numberOf: (workload: WorkloadKey) => number, held: Pick<HeldParts, 'put'>) {
+  constructor(numberOf: (workload: WorkloadKey) => number, held: Pick<HeldParts, 'put' | 'delete'>) {
     this.#numberOf = numberOf;
     this.#held = held;
   }
@@ -40,6 +40,7 @@ export class LeaderBundles {
   /** The leader withdrew the bundle. */
   delete(workload: WorkloadKey): void {
     this.#kept.delete(workload);
+    this.#held.delete(workload);
     for (const listener of this.#listeners) listener(workload);
   }
 

@@ -17,7 +17,7 @@ export interface AnnouncedBundles {
   readonly onPublished: (key: WorkloadKey) => void;
   /** Forgets that of the workload, or all of them: another replica may lead now. */
   readonly delete: (key?: WorkloadKey) => void;
-  /** Calls `listener` for each bundle. @returns ends the subscription */
+  /** Calls `listener` for each bundle that is set, or deleted by itself. @returns ends the subscription */
   readonly subscribe: (listener: (workload: WorkloadKey) => void) => () => void;
 }
 
@@ -62,7 +62,9 @@ export function createAnnouncedBundles(numberOf: (key: WorkloadKey) => number): 
       if (known !== undefined && !isNewer(key, known)) remove(key);
     },
     delete: (key) => {
+      const isKnown = key !== undefined && bundles.has(key);
       for (const each of key === undefined ? [...bundles.keys()] : [key]) remove(each);
+      if (isKnown) for (const listener of listeners) listener(key);
     },
     subscribe: (listener) => {
       listeners.add(listener);

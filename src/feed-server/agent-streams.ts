@@ -182,9 +182,7 @@ class Streams {
     this.pods = new PodStreams(clock, reports);
     this.#sender = new BundleSender({ currentOf: source.currentOf, onSent: () => observer.onBundle('sent'), clock, logger, maxBytes });
     this.#unsubscribes = [
-      source.onBundle((workload) => {
-        for (const served of this.#byWorkload.get(workload) ?? []) this.#considerBundle(served);
-      }),
+      source.onBundle((workload) => this.#onBundle(workload)),
       source.onPod((pod) => this.#onPod(pod)),
       reports.onTermEnd(() => this.#onTermEnd()),
     ];
@@ -295,6 +293,13 @@ class Streams {
   #onTermEnd(): void {
     for (const replica of this.replicas.values()) replica.close('stopping');
     if (this.#options.relay === undefined) this.#closeAll();
+  }
+
+  #onBundle(workload: WorkloadKey): void {
+    for (const served of this.#byWorkload.get(workload) ?? []) this.#considerBundle(served);
+    // A replica that was sent one keeps it, also when no agent there needs it any more.
+    if (this.replicas.size === 0 || this.#options.source.currentOf(workload) !== undefined) return;
+    for (const replica of this.replicas.values()) replica.consider(workload, 0);
   }
 
   #considerBundle(served: Served): void {

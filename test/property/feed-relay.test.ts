@@ -167,7 +167,7 @@ class World {
     const reports = createAgentReports(this.#clock);
     const announced = new Map<WorkloadKey, number>();
     const listeners = new Set<(workload: WorkloadKey) => void>();
-    const fromLeader = new LeaderBundles((key) => this.published.get(key) ?? 0, { put: () => undefined });
+    const fromLeader = new LeaderBundles((key) => this.published.get(key) ?? 0, { put: () => undefined, delete: () => undefined });
     const relay = createLeaderRelay({
       clock: this.#clock,
       logger,

@@ -32,9 +32,9 @@ describe('bundles from the leader', () => {
   });
 
   it('go when they are withdrawn, and when the stream to the leader ends', () => {
-    bundles.set(KEY, { number: 7, files: {} });
+    bundles.set(KEY, { number: 7, files: {}, chunks: canonicalChunks({ rules: ['a'.repeat(5000)] }, 1) });
     bundles.delete(KEY);
-    expect(bundles.get(KEY)).to.equal(undefined);
+    expect([bundles.get(KEY), held.get(KEY, 7)]).to.deep.equal([undefined, undefined]);
     bundles.set(KEY, { number: 8, files: {} });
     bundles.clear();
     expect([bundles.get(KEY), changed]).to.deep.equal([undefined, [KEY, KEY, KEY]]);

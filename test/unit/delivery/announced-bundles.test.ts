@@ -68,6 +68,12 @@ describe('announced bundles', () => {
     return peekStatement(data?.['statement.jws'] ?? '')?.number;
   };
 
+  it('go when they are withdrawn, which the feed hears although nothing was published', async () => {
+    announce(encoded('one'));
+    await delivery.withdraw({ namespace: 'foo', kind: 'deployment', name: 'web' }, never);
+    expect([heard, delivery.announced.get(KEY)]).to.deep.equal([[KEY, KEY], undefined]);
+  });
+
   it('are written under the number that agents saw, and then not announced any more', async () => {
     const number = announce(encoded('one'));
     expect(announce(encoded('one'))).to.equal(number);

@@ -138,6 +138,25 @@ describe('streams of other replicas', () => {
     expect(got(end)).to.deep.equal(['foo/pod/web 7 bundle 7', 'foo/pod/web 8 bundle 8', '2 foo/pod/web']);
   });
 
+  it('name a bundle that was withdrawn after its last agent has left', async () => {
+    publish(7);
+    const end = open();
+    claim(end, 1, 'web');
+    say(end, 1, 6);
+    await until(() => got(end).length === 1, 'the bundle');
+    end.send(RELAY_UP.leave, agentPayload(1));
+    await until(() => streams.relayed() === 0, 'the end');
+    bundles.delete('foo/pod/web');
+    for (const listener of onBundle) listener('foo/pod/web');
+    await until(() => got(end).length === 2, 'the withdrawal');
+    // The replica has it no more, and its number says nothing about the next one.
+    publish(5);
+    claim(end, 2, 'web');
+    say(end, 2, 0);
+    await until(() => got(end).length === 3, 'the next one');
+    expect(got(end)).to.deep.equal(['foo/pod/web 7 bundle 7', '2 foo/pod/web', 'foo/pod/web 5 bundle 5']);
+  });
+
   it('bring a bundle that could not be read later', async () => {
     failures = 1;
     publish(7);
