@@ -259,12 +259,13 @@ class Streams {
     stream.sendAuthorities(traits.authorities);
   }
 
-  addReplica({ namespace, name }: PodIdentity, socket: Duplex): void {
+  addReplica(own: PodIdentity, socket: Duplex): void {
     const { clock, source, observer, logger, maxStreams } = this.#options;
-    const pod = objectKey(namespace, name);
+    const pod = objectKey(own.namespace, own.name);
     // One stream of a replica, whose end may not have been noticed here.
     this.replicas.get(pod)?.close('replaced');
     const replica: ReplicaStream = new ReplicaStream(socket, {
+      identity: own,
       clock,
       logger,
       currentOf: source.currentOf,
@@ -327,10 +328,12 @@ class Streams {
   #onPod(key: ObjectKey): void {
     const streams = this.pods.of(key);
     const agents = this.#nodes.get(key);
-    if (streams.length === 0 && agents === undefined) return;
+    const replica = this.replicas.get(key);
+    if (streams.length === 0 && agents === undefined && replica === undefined) return;
     const pod = this.#options.source.podOf(key);
     // Its node and its account never change.
     if (pod === undefined || isFinished(pod)) for (const agent of agents ?? []) agent.close('pod');
+    if (pod?.uid !== replica?.uid || (pod !== undefined && isFinished(pod))) replica?.close('pod');
     for (const served of streams) this.#checkPod(served, pod);
   }
 

@@ -18,13 +18,14 @@ import { encodeRelayed } from './relayed-bundle.ts';
 
 /** What the stream of a replica needs. */
 export interface ReplicaStreamHost {
+  readonly identity: PodIdentity;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Undefined: the workload has no bundle. */
   readonly currentOf: (workload: WorkloadKey) => CurrentBundle | undefined;
   /** Counts an agent; `foreign`: its pod is not known here. */
   readonly addAgent: (identity: PodIdentity, open: (events: ChannelEvents) => Channel) => 'added' | 'foreign';
-  /** Most agents. */
+  /** Most agents; those beyond it do not count. */
   readonly maxAgents: number;
   /** Called once. */
   readonly onClose: (reason: CloseReason) => void;
@@ -59,6 +60,7 @@ export class ReplicaStream {
   #cancelSilence = (): void => undefined;
   #cancelBeat = (): void => undefined;
   #cancelSlow = (): void => undefined;
+  readonly #cancelExpiry: () => void;
 
   constructor(socket: Duplex, host: ReplicaStreamHost) {
     this.#host = host;
@@ -69,8 +71,15 @@ export class ReplicaStream {
       },
       onEnd: (reason) => this.close(reason),
     });
+    const { clock, identity } = host;
+    this.#cancelExpiry = clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => this.close('expired'));
     this.#watchSilence();
     this.#beat();
+  }
+
+  /** UID of the pod of the replica. */
+  get uid(): string {
+    return this.#host.identity.uid;
   }
 
   /** Agents that hold a stream to the replica. */
@@ -91,7 +100,7 @@ export class ReplicaStream {
   close(reason: CloseReason): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    for (const cancel of [this.#cancelSilence, this.#cancelBeat, this.#cancelSlow]) cancel();
+    for (const cancel of [this.#cancelSilence, this.#cancelBeat, this.#cancelSlow, this.#cancelExpiry]) cancel();
     this.#due.clear();
     this.#channel.close(reason);
     const agents = [...this.#agents.values()];
@@ -118,7 +127,8 @@ export class ReplicaStream {
   #claim({ id, payload }: AgentFrame): void {
     const identity = parseIdentity(payload);
     if (identity === undefined || this.#agents.has(id)) this.close('garbage');
-    else if (this.#agents.size >= this.#host.maxAgents) this.close('flood');
+    // The replica may have a higher limit than this one: the others count all the same.
+    else if (this.#agents.size >= this.#host.maxAgents) this.#sendEnded(id);
     else if (this.#host.addAgent(identity, (events) => this.#share(id, events)) === 'foreign') this.#sendEnded(id);
   }
 

@@ -225,7 +225,7 @@ class World {
     });
     theirs.on('close', () => ours.destroy());
     this.#links.add(ours);
-    leader.streams.addReplica({ namespace: 'system', name, uid: name, serviceAccount: 'sallyport', expiresMs: Infinity }, ours);
+    leader.streams.addReplica({ namespace: 'system', name, uid: name, serviceAccount: 'sallyport', expiresMs: FOREVER_MS }, ours);
     return { kind: 'open', socket: theirs, head: Buffer.alloc(0), accepts: [] };
   }
 

@@ -15,7 +15,7 @@ import { pod } from '../controller/pods-and-policies.ts';
 
 const digest = (number: number): string => `sha256:${String(number).padStart(64, '0')}`;
 const KEYS = new Map([['remote-0123456789abcdef', '0123456789abcdef']]);
-const REPLICA = { namespace: 'system', name: 'two', uid: 'two', serviceAccount: 'sallyport', expiresMs: 0 };
+const REPLICA = { namespace: 'system', name: 'two', uid: 'two', serviceAccount: 'sallyport', expiresMs: Date.UTC(2100, 0, 1) };
 
 describe('streams of other replicas', () => {
   let clock: FakeClock;
@@ -26,12 +26,16 @@ describe('streams of other replicas', () => {
   let failures: number;
   let streams: AgentStreams;
   const onBundle = new Set<(key: WorkloadKey) => void>();
+  const onPod = new Set<(key: string) => void>();
 
   const start = (over: Partial<AgentStreamsOptions> = {}): void => {
     streams = createAgentStreams({
       source: {
         podOf: (key) => pods.get(key),
-        onPod: () => () => undefined,
+        onPod: (listener) => {
+          onPod.add(listener);
+          return () => onPod.delete(listener);
+        },
         currentOf: (workload) => {
           const found = bundles.get(workload);
           if (found === undefined) return undefined;
@@ -70,6 +74,7 @@ describe('streams of other replicas', () => {
     reports.beginTerm();
     [pods, bundles, events, failures] = [new Map(), new Map(), [], 0];
     onBundle.clear();
+    onPod.clear();
     for (const name of ['web', 'api'])
       pods.set(objectKey('foo', name), { ...pod({ name, uid: `uid-${name}`, ip: '10.0.0.1' }), serviceAccount: 'default' });
     start();
@@ -207,15 +212,15 @@ describe('streams of other replicas', () => {
     });
   }
 
-  it('end with too many agents', async () => {
+  it('end agents beyond the limit of this replica, and no others', async () => {
     const end = open();
-    for (let id = 1; id <= 5; id += 1) {
+    for (let id = 1; id <= 6; id += 1) {
       const name = `web-${id}`;
       pods.set(objectKey('foo', name), { ...pod({ name, uid: `uid-${name}`, ip: '10.0.0.1' }), serviceAccount: 'default' });
       claim(end, id, name);
     }
-    await until(end.isClosed, 'the end');
-    expect(events).to.deep.equal(['closed flood']);
+    await until(() => got(end).length === 2, 'the end of the others');
+    expect([got(end), streams.relayed(), end.isClosed()]).to.deep.equal([['3 00000005', '3 00000006'], 4, false]);
   });
 
   it('end when the replica does not read, with few bytes on their way', async () => {
@@ -232,6 +237,33 @@ describe('streams of other replicas', () => {
     await until(end.isClosed, 'the end');
     expect(events).to.deep.equal(['closed slow']);
   });
+
+  it('end with the token of the replica', async () => {
+    const end = open({ ...REPLICA, expiresMs: clock.wallMs() + 20_000 });
+    clock.advance(19_999);
+    expect(end.isClosed()).to.equal(false);
+    clock.advance(1);
+    await until(end.isClosed, 'the end');
+    expect(events).to.deep.equal(['closed expired']);
+  });
+
+  for (const [what, found] of Object.entries<SlimPod | undefined>({
+    'is deleted': undefined,
+    'has ended': { ...pod({ name: 'two', uid: 'two', ip: '10.0.0.1' }), phase: 'Failed' },
+    'is another one': pod({ name: 'two', uid: 'another', ip: '10.0.0.1' }),
+  })) {
+    it(`end when the pod of the replica ${what}`, async () => {
+      pods.set('system/two', pod({ name: 'two', uid: 'two', ip: '10.0.0.1' }));
+      const end = open();
+      for (const listener of onPod) listener('system/two');
+      expect(streams.replicas()).to.equal(1);
+      if (found === undefined) pods.delete('system/two');
+      else pods.set('system/two', found);
+      for (const listener of onPod) listener('system/two');
+      await until(end.isClosed, 'the end');
+      expect(events).to.deep.equal(['closed pod']);
+    });
+  }
 
   it('are replaced by the next one of the same replica', async () => {
     const [first, other] = [open(), open({ ...REPLICA, name: 'three' })];
