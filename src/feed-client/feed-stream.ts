@@ -103,7 +103,8 @@ export async function readFrames(
   const reader = new FrameReader(maxBytes);
   const stop = (): void => void socket.destroy();
   signal.addEventListener('abort', stop, { once: true });
-  socket.unshift(head);
+  if (signal.aborted) stop();
+  else socket.unshift(head);
   let cancel = startDeadline(silence, stop);
   try {
     for await (const chunk of socket as AsyncIterable<Buffer>) {

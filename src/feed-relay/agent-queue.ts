@@ -1,10 +1,12 @@
 /*
  * What the leader has to learn about the agents of this replica. Of each agent only what it said last waits, however slowly the leader reads.
  */
+import type { Clock } from '../clock.ts';
 import { frameHead } from '../feed/frames.ts';
 import { type AgentReport, encodeReport, encodeUnknownKeys, type UnknownKeys } from '../feed/protocol.ts';
 import { agentPayload, RELAY_UP } from '../feed/relay-frames.ts';
 import type { CloseReason } from '../feed-server/feed-refusal.ts';
+import { PROBATION_MS } from '../feed-server/pod-streams.ts';
 import type { PodIdentity } from '../feed-server/pod-tokens.ts';
 
 /** An agent that holds its stream to this replica. */
@@ -17,6 +19,8 @@ export interface KnownAgent {
   isClaimed: boolean;
   /** What the agent said last; undefined: nothing yet. */
   report?: AgentReport;
+  /** When it said that, on the process clock. */
+  saidMs: number;
   isReportDue: boolean;
   /** Keys that the agent lacks and that the leader has not learned about; undefined: none. */
   keys?: UnknownKeys | undefined;
@@ -27,7 +31,12 @@ export interface KnownAgent {
 export class AgentQueue {
   readonly #agents = new Map<number, KnownAgent>();
   readonly #due = new Set<KnownAgent>();
+  readonly #clock: Pick<Clock, 'nowMs'>;
   #lastId = 0;
+
+  constructor(clock: Pick<Clock, 'nowMs'>) {
+    this.#clock = clock;
+  }
 
   /** Agents that hold a stream. */
   all(): readonly KnownAgent[] {
@@ -40,7 +49,7 @@ export class AgentQueue {
 
   add({ identity, end }: Pick<KnownAgent, 'identity' | 'end'>): KnownAgent {
     this.#lastId += 1;
-    const agent: KnownAgent = { id: this.#lastId, identity, end, isClaimed: false, isReportDue: false, hasLeft: false };
+    const agent: KnownAgent = { id: this.#lastId, identity, end, isClaimed: false, saidMs: 0, isReportDue: false, hasLeft: false };
     this.#agents.set(agent.id, agent);
     return agent;
   }
@@ -54,7 +63,7 @@ export class AgentQueue {
   }
 
   onReport(agent: KnownAgent, report: AgentReport): void {
-    Object.assign(agent, { report, isReportDue: true });
+    Object.assign(agent, { report, saidMs: this.#clock.nowMs(), isReportDue: true });
     this.#due.add(agent);
   }
 
@@ -66,10 +75,11 @@ export class AgentQueue {
   /** There is a new stream to the leader, which knows no agent yet. */
   startAgain(): void {
     this.#due.clear();
+    const sinceMs = this.#clock.nowMs() - PROBATION_MS;
     for (const agent of this.#agents.values()) {
       Object.assign(agent, { isClaimed: false, isReportDue: agent.report !== undefined, keys: undefined });
-      // One that has said nothing does not count.
-      if (agent.report !== undefined) this.#due.add(agent);
+      // One that has said nothing does not count. One that says nothing any more may hold another stream by now, which this one would replace.
+      if (agent.report !== undefined && agent.saidMs > sinceMs) this.#due.add(agent);
     }
   }
 

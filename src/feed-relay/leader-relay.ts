@@ -60,15 +60,18 @@ export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
 
 class Relay implements AgentRelay {
   readonly #options: LeaderRelayOptions;
-  readonly #agents = new AgentQueue();
+  readonly #agents: AgentQueue;
   #socket: Duplex | undefined;
   #cancelAway = (): void => undefined;
   #cancelSlow = (): void => undefined;
   #cancelBeat = (): void => undefined;
   #problem = '';
+  /** At the last look. */
+  #wasLeading = false;
 
   constructor(options: LeaderRelayOptions) {
     this.#options = options;
+    this.#agents = new AgentQueue(options.clock);
   }
 
   get isOpen(): boolean {
@@ -94,22 +97,34 @@ class Relay implements AgentRelay {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random, isLeading, leaderHost, connect } = this.#options;
+    const { clock, random, connect } = this.#options;
     let failures = 0;
     this.#watchAway();
     while (!signal.aborted) {
-      const host = isLeading() ? undefined : leaderHost();
+      const host = this.#findLeader();
       if (host === undefined) {
         await sleep(clock, LOOK_MS, signal);
         continue;
       }
+      const startMs = clock.nowMs();
       const connection = await connect(host, signal);
       if (connection.kind === 'open') await this.#hold(connection, host, signal);
       else this.#log(connection.kind === 'refused' ? connection.reason : 'another replica leads');
-      failures = connection.kind === 'open' ? 0 : failures + 1;
+      // All that is known of the agents is said again over each stream.
+      failures = connection.kind === 'open' && clock.nowMs() - startMs > LONGEST_RETRY_MS ? 0 : failures + 1;
       await sleep(clock, random() * Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 8)), signal);
     }
     this.#cancelAway();
+  }
+
+  /** Address of another replica that leads; undefined: it is not known, or this one leads. */
+  #findLeader(): string | undefined {
+    const { isLeading, leaderHost } = this.#options;
+    const leads = isLeading();
+    // Agents have been without a leader since the term ended.
+    if (this.#wasLeading && !leads) this.#watchAway();
+    this.#wasLeading = leads;
+    return leads ? undefined : leaderHost();
   }
 
   async #hold(connection: Extract<FeedConnection, { readonly kind: 'open' }>, host: string, signal: AbortSignal): Promise<void> {
@@ -182,6 +197,7 @@ class Relay implements AgentRelay {
 
   /** @returns why nothing more can be read; undefined: nothing is wrong */
   #onFrame(frame: Frame): string | undefined {
+    if (this.#options.isLeading()) return 'this replica leads';
     if (frame.type === RELAY_DOWN.bundle) {
       const bundle = parseRelayed(frame.payload);
       if (bundle === undefined) return 'invalid bundle';

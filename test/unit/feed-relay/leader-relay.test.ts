@@ -1,10 +1,12 @@
 /* The stream of a replica to the leader, whose end is played by the test. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { canonicalChunks } from '../../../src/bundle/canonical-json.ts';
 import type { AgentReport } from '../../../src/feed/protocol.ts';
 import { agentPayload, MAX_RELAY_UP_BYTES, parseAgentFrame, RELAY_DOWN, RELAY_UP } from '../../../src/feed/relay-frames.ts';
 import type { FeedConnection } from '../../../src/feed-client/feed-stream.ts';
 import { AWAY_MS, createLeaderRelay, type LeaderRelay } from '../../../src/feed-relay/leader-relay.ts';
+import { PROBATION_MS } from '../../../src/feed-server/pod-streams.ts';
 import { encodeRelayed, type RelayedBundle } from '../../../src/feed-server/relayed-bundle.ts';
 import { LIMITS } from '../../../src/limits/agent-limits.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
@@ -61,6 +63,13 @@ describe('the relay to the leader', () => {
       return connections.length >= count && relay.isOpen();
     }, 'the stream');
     return connections[count - 1]?.end as FrameEnd;
+  };
+  /** In steps in which everything that is on its way arrives. */
+  const advance = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left -= 500) {
+      clock.advance(Math.min(left, 500));
+      for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    }
   };
   const add = (name: string): { readonly agent: ReturnType<LeaderRelay['add']>; readonly ended: string[] } => {
     const ended: string[] = [];
@@ -184,6 +193,47 @@ describe('the relay to the leader', () => {
     expect(ended).to.deep.equal([]);
     clock.advance(1);
     expect(ended).to.deep.equal(['stopping']);
+  });
+
+  it('lets agents stay for as long after a term of this replica, whenever that ends', async () => {
+    const { ended } = add('web');
+    [isLeading, leader] = [true, undefined];
+    await advance(AWAY_MS - 1_000);
+    isLeading = false;
+    await advance(AWAY_MS - 1_000);
+    expect(ended).to.deep.equal([]);
+    await advance(2_000);
+    expect(ended).to.deep.equal(['stopping']);
+  });
+
+  it('says nothing to the next leader about an agent that may hold another stream by now, until it says something', async () => {
+    const { agent } = add('lost');
+    agent.report(report());
+    const end = await opened();
+    await advance(PROBATION_MS);
+    add('alive').agent.report(report());
+    end.close();
+    const next = await opened(2);
+    await until(() => said(next).length === 2, 'what is said about the other one');
+    agent.unknownKeys(new Map([['remote-0123456789abcdef', '0123456789abcdef']]));
+    await until(() => said(next).length === 5, 'what is said about both');
+    expect(said(next).map((line) => line.slice(0, 3))).to.deep.equal(['1 2', '2 2', '1 1', '2 1', '3 1']);
+  });
+
+  it('connects again less often when streams end as soon as they are open', async () => {
+    for (let ms = 0; ms < 60_000; ms += 100) {
+      for (const { end } of connections) end.close();
+      await advance(100);
+    }
+    expect(connections.length).to.be.within(10, 60);
+  });
+
+  it('takes nothing from the leader before once this replica leads', async () => {
+    const end = await opened();
+    isLeading = true;
+    end.send(RELAY_DOWN.bundle, encodeRelayed({ workload: 'foo/pod/web', number: 7, files: {} }) as Buffer);
+    await until(end.isClosed, 'the end');
+    expect(bundles).to.deep.equal([]);
   });
 
   it('keeps agents when this replica leads itself', async () => {
