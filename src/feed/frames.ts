@@ -38,13 +38,15 @@ export class FrameReader {
     this.#parts.push(chunk);
     this.#length += chunk.length;
     while (this.#length >= this.#wanted) {
-      const bytes = Buffer.concat(this.#parts);
+      const [first] = this.#parts;
+      // A chunk may have thousands of frames.
+      const bytes = this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts);
       const end = LENGTH_BYTES + bytes.readUInt32BE();
       if (end < HEAD_BYTES || end - HEAD_BYTES > this.#maxBytes) return undefined;
       const isComplete = bytes.length >= end;
       if (isComplete) frames.push({ type: bytes.readUInt8(LENGTH_BYTES), payload: bytes.subarray(HEAD_BYTES, end) });
       const rest = isComplete ? bytes.subarray(end) : bytes;
-      this.#parts = [rest];
+      this.#parts = rest.length === 0 ? [] : [rest];
       this.#length = rest.length;
       this.#wanted = isComplete ? LENGTH_BYTES : end;
     }

@@ -23,6 +23,12 @@ describe('FrameReader', () => {
     });
   }
 
+  it('copies nothing of frames that arrive together, however many', () => {
+    const chunk = Buffer.concat(Array.from({ length: 20 }, () => all));
+    const frames = new FrameReader(1000).push(chunk) ?? [];
+    expect([frames.length, new Set(frames.map(({ payload }) => payload.buffer))]).to.deep.equal([80, new Set([chunk.buffer])]);
+  });
+
   it('refuses a frame above the limit before it has arrived, and one without a type', () => {
     expect(new FrameReader(10).push(frameHead(1, 11))).to.equal(undefined);
     expect(new FrameReader(10).push(frameHead(1, 10))).to.deep.equal([]);
