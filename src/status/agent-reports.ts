@@ -75,9 +75,11 @@ class KnownAgents {
   readonly #clock: Clock;
   readonly #onForgotten: (pod: ObjectKey) => void;
   readonly #known = new Map<ObjectKey, Known>();
-  /** Agents without a stream that are still expected, and the most since all had one. */
+  /** Agents without a stream that are still expected. */
   #lost = 0;
-  #mostLost = 0;
+  /** The most of them since many lost their streams, who are expected until {@link KnownAgents.#expectedMs}. */
+  #mostLost = FEW;
+  #expectedMs = 0;
 
   /** @param onForgotten called when what an agent said does not count any more */
   constructor(clock: Clock, onForgotten: (pod: ObjectKey) => void) {
@@ -101,7 +103,7 @@ class KnownAgents {
     const before = this.#known.get(pod);
     if (before === undefined || before.lostAtMs !== undefined) return false;
     this.#lost += 1;
-    this.#mostLost = Math.max(this.#mostLost, this.#lost);
+    this.#expect(this.#clock.nowMs());
     this.#forgetLater(pod, { state: before.state, lostAtMs: this.#clock.nowMs() }, GRACE_MS);
     return true;
   }
@@ -116,9 +118,19 @@ class KnownAgents {
     for (const pod of this.#known.keys()) this.#take(pod);
   }
 
+  /** Another one has lost its stream. */
+  #expect(nowMs: number): void {
+    // In a large cluster there is always one that has.
+    if (nowMs >= this.#expectedMs) this.#mostLost = FEW;
+    if (this.#lost <= this.#mostLost) return;
+    this.#mostLost = this.#lost;
+    this.#expectedMs = nowMs + GRACE_MS + this.#lost * IDENTIFY_MS;
+  }
+
   #leftMs(lostAtMs: number): number {
-    const graceMs = GRACE_MS + (this.#mostLost > FEW ? this.#mostLost * IDENTIFY_MS : 0);
-    return Math.max(0, lostAtMs + graceMs - this.#clock.nowMs());
+    const ownMs = lostAtMs + GRACE_MS;
+    const atMostMs = ownMs + this.#mostLost * IDENTIFY_MS;
+    return Math.max(0, Math.max(ownMs, Math.min(this.#expectedMs, atMostMs)) - this.#clock.nowMs());
   }
 
   #forgetLater(pod: ObjectKey, found: Required<Omit<Known, 'cancel'>>, afterMs: number): void {
@@ -140,7 +152,7 @@ class KnownAgents {
     this.#known.delete(pod);
     before?.cancel?.();
     if (before?.lostAtMs !== undefined) this.#lost -= 1;
-    if (this.#lost === 0) this.#mostLost = 0;
+    if (this.#lost === 0) this.#expectedMs = 0;
     return before;
   }
 }

@@ -46,6 +46,16 @@ describe('reports of agents', () => {
     expect(forgotten).to.deep.equal(['foo/p0']);
   });
 
+  it('count as long as usual after that, also when there is always one without a stream', () => {
+    for (const name of names(1000)) agents.remove(name);
+    for (const name of names(999)) agents.set(name, { uid: name, revision: 'one' });
+    for (let at = 0; at < 60; at += 1) {
+      agents.remove(`foo/p${at}`);
+      clock.advance(1_000);
+    }
+    expect([agents.graceMs('foo/p59'), forgotten.includes('foo/p44'), forgotten.includes('foo/p46')]).to.deep.equal([14_000, true, false]);
+  });
+
   it('are forgotten at the end of a term, with how many streams had ended', () => {
     for (const name of names(1000)) agents.remove(name);
     agents.endTerm();
