@@ -1,16 +1,14 @@
 /*
  * Two replicas in any order of edits, writes, lost streams of agents and replicas, and changes of the leader: every agent ends with the newest
- * bundle of its workload and never goes back, and the leader knows what each of them enforces, wherever it holds its stream.
+ * bundle of its workload, never goes back and gets none that was withdrawn, and the leader knows what each of them enforces, wherever it holds its stream.
  */
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ObjectKey, WorkloadKey } from '../../src/api/kube/keys.ts';
-import { splitFiles } from '../../src/bundle/joined-files.ts';
+import { HeldParts } from '../../src/controller/held-parts.ts';
 import { LeaderBundles } from '../../src/controller/leader-bundles.ts';
-import { FrameReader, frameHead } from '../../src/feed/frames.ts';
-import { DOWN, encodeReport, MAX_DOWN_BYTES, UP } from '../../src/feed/protocol.ts';
 import type { FeedConnection } from '../../src/feed-client/feed-stream.ts';
 import { createLeaderRelay, type LeaderRelay } from '../../src/feed-relay/leader-relay.ts';
 import { type AgentStreams, createAgentStreams, type FeedSource } from '../../src/feed-server/agent-streams.ts';
@@ -19,6 +17,7 @@ import { LIMITS } from '../../src/limits/agent-limits.ts';
 import { type AgentReports, createAgentReports } from '../../src/status/agent-reports.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
+import { NumberedAgent, numberedChunks, numberedDigest, numberedFiles } from '../support/numbered-agent.ts';
 import { pod } from '../unit/controller/pods-and-policies.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
@@ -38,6 +37,10 @@ type Event =
   | { readonly kind: 'edit'; readonly workload: WorkloadKey; readonly isRefused: boolean }
   /** What the leader has announced is written. */
   | { readonly kind: 'write'; readonly workload: WorkloadKey }
+  /** The leader deletes the bundle, published or not. */
+  | { readonly kind: 'withdraw'; readonly workload: WorkloadKey }
+  /** The pod is created again. */
+  | { readonly kind: 'restart'; readonly pod: ObjectKey; readonly next: Name }
   | { readonly kind: 'lost'; readonly pod: ObjectKey; readonly next: Name }
   | { readonly kind: 'link' }
   | { readonly kind: 'lead'; readonly next: Name | undefined }
@@ -52,6 +55,11 @@ const events = fc.array(
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('lost'), pod: fc.constantFrom(...PODS.keys()), next: fc.constantFrom(...NAMES) }),
     },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('withdraw'), workload }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('restart'), pod: fc.constantFrom(...PODS.keys()), next: fc.constantFrom(...NAMES) }),
+    },
     { weight: 1, arbitrary: fc.constant({ kind: 'link' }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('lead'), next: fc.constantFrom(...NAMES, undefined) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('time'), ms: fc.constantFrom(0, 100, 1_000, 20_000) }) },
@@ -59,9 +67,9 @@ const events = fc.array(
   { minLength: 1, maxLength: 25 },
 );
 
-const digestOf = (number: number): string => (number === 0 ? '' : `sha256:${String(number).padStart(64, '0')}`);
-
 interface Replica {
+  readonly held: HeldParts;
+  readonly fromLeader: LeaderBundles;
   readonly reports: AgentReports;
   readonly streams: AgentStreams;
   readonly relay: LeaderRelay;
@@ -83,16 +91,18 @@ describe('the feed of two replicas in any order', () => {
           const leader = world.replicas[world.leader ?? 'one'];
           const said = [...PODS.keys()].map((name) => leader.reports.get(name)?.revision);
           expect(said, 'what the leader knows').to.deep.equal(
-            [...PODS.keys()].map((name) => digestOf(world.agents.get(name)?.number ?? -1)),
+            [...PODS.keys()].map((name) => numberedDigest(world.agents.get(name)?.number ?? -1)),
           );
           for (const [name, key] of PODS) {
-            const newest = world.published.get(key) ?? 0;
+            const newest = world.published.get(key);
+            if (newest === undefined) continue;
             const { number, offered } = world.agents.get(name) ?? { number: -1, offered: -1 };
             expect(world.refused.has(newest) ? offered : number, `the bundle of ${name}`).to.equal(newest);
           }
           expect(world.faults).to.deep.equal([]);
           expect(leader.streams.size() + leader.streams.relayed()).to.equal(PODS.size);
           throughRelay += leader.streams.relayed();
+          expect(await world.restartIdle(), 'what was withdrawn').to.deep.equal([]);
         } finally {
           await world.stop();
         }
@@ -107,7 +117,7 @@ class World {
   readonly published = new Map<WorkloadKey, number>();
   readonly refused = new Set<number>();
   /** What agents have, over their streams: the number that they accepted last, and the last that they read. */
-  readonly agents = new Map<ObjectKey, { number: number; offered: number; refused?: string }>();
+  readonly agents = new Map<ObjectKey, NumberedAgent>();
   readonly faults: string[] = [];
   readonly replicas: Readonly<Record<Name, Replica>>;
   leader: Name | undefined = 'one';
@@ -124,7 +134,7 @@ class World {
     this.replicas.one.reports.beginTerm();
     for (const { relay } of Object.values(this.replicas)) this.#running.push(relay.run(this.#stopping.signal));
     for (const [at, name] of [...PODS.keys()].entries()) {
-      this.agents.set(name, { number: 0, offered: 0 });
+      this.#agent(name);
       this.#connect(name, NAMES[at % 2] ?? 'one');
     }
   }
@@ -134,6 +144,10 @@ class World {
     else if (event.kind === 'link') for (const link of this.#links) link.destroy();
     else if (event.kind === 'lead') this.#lead(event.next);
     else if (event.kind === 'lost') this.#move(event.pod, event.next);
+    else if (event.kind === 'restart') {
+      this.#agent(event.pod);
+      this.#move(event.pod, event.next);
+    } else if (event.kind === 'withdraw') this.#withdraw(event.workload);
     else if (event.kind === 'edit') this.#edit(event.workload, event.isRefused);
     else this.#write(event.workload);
   }
@@ -156,6 +170,37 @@ class World {
     await this.turns(5_000);
   }
 
+  /** Starts all agents of workloads without a bundle again. @returns those that got one */
+  async restartIdle(): Promise<readonly string[]> {
+    const got: string[] = [];
+    for (const next of NAMES) {
+      const idle = [...PODS].filter(([, key]) => !this.published.has(key));
+      for (const [name] of idle) {
+        this.#agent(name);
+        this.#move(name, next);
+      }
+      await this.turns(3_000);
+      for (const [name] of idle) if (this.agents.get(name)?.offered !== 0) got.push(`${name} at ${next}`);
+    }
+    return got;
+  }
+
+  /** A new agent of a pod. */
+  #agent(name: ObjectKey): NumberedAgent {
+    const isRefused = (number: number): boolean => this.refused.has(number);
+    const agent = new NumberedAgent(PODS.get(name) ?? '', isRefused, (fault) => void this.faults.push(`${name} got ${fault}`));
+    this.agents.set(name, agent);
+    return agent;
+  }
+
+  #withdraw(key: WorkloadKey): void {
+    if (this.leader === undefined) return;
+    this.replicas[this.leader].announced.delete(key);
+    this.replicas[this.leader].held.delete(key);
+    this.published.delete(key);
+    for (const { listeners } of Object.values(this.replicas)) for (const listener of listeners) listener(key);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const { streams } of Object.values(this.replicas)) streams.stop();
@@ -167,7 +212,8 @@ class World {
     const reports = createAgentReports(this.#clock);
     const announced = new Map<WorkloadKey, number>();
     const listeners = new Set<(workload: WorkloadKey) => void>();
-    const fromLeader = new LeaderBundles((key) => this.published.get(key) ?? 0, { put: () => undefined, delete: () => undefined });
+    const held = new HeldParts();
+    const fromLeader = new LeaderBundles((key) => this.published.get(key) ?? 0, held);
     const relay = createLeaderRelay({
       clock: this.#clock,
       logger,
@@ -180,14 +226,16 @@ class World {
       onWithdrawn: (key) => fromLeader.delete(key),
       onEnd: () => fromLeader.clear(),
     });
-    const source = this.#sourceOf(name, { announced, listeners }, fromLeader);
+    const source = this.#sourceOf(name, { announced, listeners, held, fromLeader });
     const observer = { onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined };
     const streams = createAgentStreams({ source, reports, clock: this.#clock, logger, observer, relay, maxStreams: 10 });
-    return { reports, streams, relay, announced, listeners };
+    return { reports, streams, relay, announced, listeners, held, fromLeader };
   }
 
-  #sourceOf(name: Name, { announced, listeners }: Pick<Replica, 'announced' | 'listeners'>, fromLeader: LeaderBundles): FeedSource {
-    const filesOf = (number: number) => ({ files: { number: Buffer.from(String(number)) } });
+  #sourceOf(
+    name: Name,
+    { announced, listeners, held, fromLeader }: Pick<Replica, 'announced' | 'listeners' | 'held' | 'fromLeader'>,
+  ): FeedSource {
     return {
       podOf: (key) => {
         const [namespace = '', podName = ''] = key.split('/');
@@ -198,8 +246,9 @@ class World {
       currentOf: (key) => {
         const newest = Math.max(announced.get(key) ?? 0, this.published.get(key) ?? 0);
         const sent = fromLeader.get(key);
-        if (sent !== undefined && sent.number > newest) return { number: sent.number, read: async () => sent };
-        return newest === 0 ? undefined : { number: newest, read: async () => filesOf(newest) };
+        if (sent !== undefined && sent.number > newest)
+          return { number: sent.number, held: held.get(key, sent.number), read: async () => sent };
+        return newest === 0 ? undefined : { number: newest, held: held.get(key, newest), read: async () => numberedFiles(key, newest) };
       },
       onBundle: (listener) => {
         listeners.add(listener);
@@ -233,9 +282,12 @@ class World {
     if (next === this.leader) return;
     const before = this.leader === undefined ? undefined : this.replicas[this.leader];
     this.leader = next;
-    before?.announced.clear();
     before?.reports.endTerm();
+    before?.held.clear();
+    before?.announced.clear();
     if (next === undefined) return;
+    this.replicas[next].held.clear();
+    this.replicas[next].fromLeader.clear();
     this.replicas[next].reports.beginTerm();
     // What was announced and never written is compiled again.
     for (const key of WORKLOADS) if (!this.published.has(key)) this.#edit(key, false);
@@ -245,8 +297,9 @@ class World {
     if (this.leader === undefined) return;
     this.#lastNumber += 1;
     if (isRefused) this.refused.add(this.#lastNumber);
-    const { announced, listeners } = this.replicas[this.leader];
+    const { announced, listeners, held } = this.replicas[this.leader];
     announced.set(key, this.#lastNumber);
+    if (this.#lastNumber % 2 === 0) held.put(key, this.#lastNumber, numberedChunks(key, this.#lastNumber));
     for (const listener of listeners) listener(key);
   }
 
@@ -278,29 +331,8 @@ class World {
     const [ours, theirs] = duplexPair();
     const held = { socket: ours, at };
     this.#sockets.set(name, held);
-    const agent = this.agents.get(name) ?? { number: 0, offered: 0 };
-    const reader = new FrameReader(MAX_DOWN_BYTES);
-    let received = 0;
-    const report = (): void => {
-      const { number, refused } = agent;
-      const payload = encodeReport({ digest: digestOf(number), number, received, ...(refused === undefined ? {} : { refused }) });
-      if (!theirs.destroyed) theirs.write(Buffer.concat([frameHead(UP.report, payload.length), payload]));
-    };
-    theirs.on('data', (chunk: Buffer) => {
-      for (const { type, payload } of reader.push(chunk) ?? []) {
-        if (type !== DOWN.bundle) continue;
-        const number = Number(splitFiles(payload)?.['number']);
-        if (number <= agent.number) this.faults.push(`${name} got ${number} after ${agent.number}`);
-        received += 1;
-        agent.offered = number;
-        if (this.refused.has(number)) agent.refused = 'SP_BUNDLE_SIGNATURE';
-        else {
-          agent.number = number;
-          delete agent.refused;
-        }
-        report();
-      }
-    });
+    const agent = this.agents.get(name) ?? this.#agent(name);
+    const report = agent.follow(theirs);
     for (const side of [ours, theirs]) side.on('error', () => undefined);
     ours.on('close', () => {
       theirs.destroy();
@@ -313,7 +345,7 @@ class World {
     };
     const [namespace = '', podName = ''] = name.split('/');
     const identity: PodIdentity = { namespace, name: podName, uid: podName, serviceAccount: 'default', expiresMs: FOREVER_MS };
-    streams.add(identity, ours, { authorities: '', takesParts: false, holds: 0 });
+    streams.add(identity, ours, { authorities: '', takesParts: true, holds: agent.holds });
     beat();
   }
 }
