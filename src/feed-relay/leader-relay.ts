@@ -156,7 +156,8 @@ class Relay implements AgentRelay {
     onEnd();
     this.#watchAway();
     await looking;
-    if (!signal.aborted) this.#log(reason);
+    // As it does each time that a token expires.
+    if (!signal.aborted) logger.info({ leader: host, reason }, 'stream to the leader ended');
   }
 
   /** Ends the stream when its other end does not lead any more. */
