@@ -33,6 +33,8 @@ export interface ReplicaStreamHost {
 
 /** Most bytes on their way to one replica. */
 const MAX_BYTES = 8 * 1024 * 1024;
+/** Bundles that are read at the same time: one that the API server does not return must not hold back those that are announced. */
+const MAX_READS = 4;
 /** Bundles between which others have their turn. */
 const BUNDLES_PER_TURN = 16;
 /** After a bundle could not be read from the API server, in milliseconds. */
@@ -53,10 +55,11 @@ export class ReplicaStream {
   /** Workloads whose bundle is to be sent. */
   readonly #due = new Set<WorkloadKey>();
   readonly #closing = new AbortController();
-  #isSending = false;
+  /** Runs of {@link ReplicaStream.#sendDue}. */
+  #senders = 0;
   #bytes = 0;
-  /** Continues with what is due. */
-  #onTaken = (): void => undefined;
+  /** Continue with what is due. */
+  #waiting: (() => void)[] = [];
   #cancelSilence = (): void => undefined;
   #cancelBeat = (): void => undefined;
   #cancelSlow = (): void => undefined;
@@ -93,7 +96,7 @@ export class ReplicaStream {
     const sent = this.#sent.get(workload) ?? 0;
     if (current === undefined ? sent === 0 : current <= number || current <= sent) return;
     this.#due.add(workload);
-    if (!this.#isSending) void this.#sendDue();
+    if (this.#senders < MAX_READS) void this.#sendDue();
   }
 
   /** Ends the stream; its agents do not count any more. */
@@ -106,7 +109,7 @@ export class ReplicaStream {
     const agents = [...this.#agents.values()];
     this.#agents.clear();
     for (const agent of agents) agent.onEnd('agent');
-    this.#onTaken();
+    this.#resume();
     this.#host.onClose(reason);
   }
 
@@ -153,17 +156,16 @@ export class ReplicaStream {
 
   /** Never rejects. */
   async #sendDue(): Promise<void> {
-    this.#isSending = true;
+    this.#senders += 1;
     let count = 0;
     // Those that are added meanwhile are visited, too.
     for (const workload of this.#due) {
       this.#due.delete(workload);
       await this.#sendBundle(workload);
-      if (this.#bytes >= MAX_BYTES) await this.#untilTaken();
       count += 1;
       if (count % BUNDLES_PER_TURN === 0) await yieldToLoop();
     }
-    this.#isSending = false;
+    this.#senders -= 1;
   }
 
   async #sendBundle(workload: WorkloadKey): Promise<void> {
@@ -177,8 +179,9 @@ export class ReplicaStream {
     if (this.#sent.get(workload) === current.number) return;
     try {
       const content = await current.read(this.#closing.signal);
-      // A newer one is due by now.
-      if (content === undefined || currentOf(workload)?.number !== current.number) return;
+      while (this.#bytes >= MAX_BYTES && !this.#closing.signal.aborted) await this.#untilTaken();
+      // A newer one is due by now, or it was due twice.
+      if (content === undefined || currentOf(workload)?.number !== current.number || this.#sent.get(workload) === current.number) return;
       this.#sent.set(workload, current.number);
       const payload = encodeRelayed({ workload, number: current.number, ...content });
       if (payload !== undefined) this.#send(RELAY_DOWN.bundle, payload);
@@ -198,15 +201,16 @@ export class ReplicaStream {
     this.#channel.send(type, payload, () => {
       this.#bytes -= payload.length;
       this.#watchSlow();
-      if (this.#bytes < MAX_BYTES) this.#onTaken();
+      if (this.#bytes < MAX_BYTES) this.#resume();
     });
   }
 
   #untilTaken(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onTaken = resolve;
-    });
+    return new Promise((resolve) => void this.#waiting.push(resolve));
+  }
+
+  #resume(): void {
+    for (const resume of this.#waiting.splice(0)) resume();
   }
 
   #watchSlow(): void {

@@ -40,6 +40,7 @@ describe('streams of other replicas', () => {
           const found = bundles.get(workload);
           if (found === undefined) return undefined;
           const read = async () => {
+            if (workload === 'foo/pod/slow') await new Promise(() => undefined);
             failures -= 1;
             if (failures >= 0) throw new Error('not read');
             return { files: { '0/part': found.content } };
@@ -160,6 +161,22 @@ describe('streams of other replicas', () => {
     say(end, 2, 0);
     await until(() => got(end).length === 3, 'the next one');
     expect(got(end)).to.deep.equal(['foo/pod/web 7 bundle 7', '2 foo/pod/web', 'foo/pod/web 5 bundle 5']);
+  });
+
+  it('bring a bundle, once, while others are not read', async () => {
+    for (const name of ['slow', 'web']) {
+      pods.set(objectKey('foo', name), { ...pod({ name, uid: `uid-${name}`, ip: '10.0.0.1' }), serviceAccount: 'default' });
+      publish(7, Buffer.from('bundle 7'), `foo/pod/${name}`);
+    }
+    const end = open();
+    for (const [id, name] of ['slow', 'web', 'web', 'web'].entries()) {
+      claim(end, id, name);
+      say(end, id, 0);
+    }
+    publish(8);
+    await until(() => got(end).some((line) => line.includes('bundle 8')), 'the bundle');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(got(end).filter((line) => line.includes('bundle 8'))).to.have.length(1);
   });
 
   it('bring a bundle that could not be read later', async () => {
