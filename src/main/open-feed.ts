@@ -50,6 +50,7 @@ export async function openFeed(parts: FeedParts, from: Manager['feed']): Promise
   let injected: ReturnType<OpenFeed['injected']>;
   const authorities = (): string => injected?.authorities ?? '';
   const token = tokenFile === undefined ? '' : await readFile(tokenFile, 'utf8').catch(() => '');
+  if (tokenFile !== undefined && token === '') logger.warn({ tokenFile }, 'no token of this pod; only the leader serves agents');
   const relay = token === '' ? undefined : relayOf(parts, from, { serverName, authorities });
   const feed = await startFeed({
     host,
