@@ -58,7 +58,8 @@ const claims = z.object({
   'kubernetes.io': z.object({ namespace: z.string(), pod: named, serviceaccount: named }),
 });
 
-const identitySchema: z.ZodMiniType<PodIdentity> = z.strictObject({
+/** A later minor version may say more. */
+const identitySchema: z.ZodMiniType<PodIdentity> = z.object({
   namespace: z.string(),
   name: z.string(),
   uid: z.string(),

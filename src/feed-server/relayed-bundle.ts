@@ -19,7 +19,8 @@ const SEPARATOR = 0x0a;
 /** Holds the text of a bundle whose files are compressed. */
 const TEXT_FILE = 'text';
 
-const headSchema = z.strictObject({
+/** A later minor version may say more. */
+const headSchema = z.object({
   // The owner of a pod may have any kind and any name.
   workload: z.string().check(z.regex(/^[^/]+\/[^/]+\/./)),
   number: z.int().check(z.positive()),

@@ -10,6 +10,11 @@ describe('a bundle on its way to another replica', () => {
       expect(parseRelayed(packed(workload))?.workload).to.equal(workload);
     });
 
+  it('may come from a later version that says more', () => {
+    const more = packed('foo/pod/web').toString().replace('{', '{"more":1,');
+    expect(parseRelayed(Buffer.from(more))).to.deep.equal(parseRelayed(packed('foo/pod/web')));
+  });
+
   it('keeps nothing in memory of what arrived with it', () => {
     const arrived = Buffer.concat([packed('foo/pod/web'), Buffer.alloc(60_000)]);
     const files = parseRelayed(arrived.subarray(0, packed('foo/pod/web').length))?.files ?? {};

@@ -99,7 +99,7 @@ describe('streams of other replicas', () => {
     expiresMs: clock.wallMs() + 3_600_000,
   });
   const claim = (end: FrameEnd, id: number, name: string, uid?: string): void =>
-    end.send(RELAY_UP.claim, agentPayload(id, Buffer.from(JSON.stringify(identityOf(name, uid)))));
+    end.send(RELAY_UP.claim, agentPayload(id, Buffer.from(JSON.stringify({ ...identityOf(name, uid), more: 1 }))));
   const say = (end: FrameEnd, id: number, number: number): void =>
     end.send(RELAY_UP.report, agentPayload(id, encodeReport({ digest: digest(number), number, received: 0 })));
   const got = ({ frames }: FrameEnd): readonly string[] =>
