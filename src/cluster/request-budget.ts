@@ -1,6 +1,7 @@
 /*
  * Limits requests per second and decides who goes first: when requests wait, each lane gets permits in proportion to its weight, so that
- * bundles are published while thousands of annotations wait, and nothing waits forever.
+ * bundles are published while thousands of annotations wait, and nothing waits forever. While only one lane waits, its permits come in groups:
+ * a request that comes alone, a few milliseconds after the one before, takes twice the CPU time of one in a row of others.
  */
 import type { Clock } from '../clock.ts';
 
@@ -29,6 +30,9 @@ export interface RequestBudget {
 const WEIGHTS: Readonly<Record<Lane, number>> = { publish: 16, default: 8, touch: 3, status: 1, report: 1 };
 const LANES = Object.keys(WEIGHTS) as readonly Lane[];
 
+/** Time for which permits of a lane that waits alone are collected, in milliseconds. */
+const GROUP_MS = 100;
+
 interface Waiting {
   /** In order of arrival. */
   readonly waiters: Set<() => void>;
@@ -48,6 +52,8 @@ class Budget {
   #tokens: number;
   #filledAtMs: number;
   #cancelTimer: (() => void) | undefined;
+  /** Permits that the timer waits for. */
+  #awaited = 0;
 
   constructor(options: RequestBudgetOptions) {
     this.#options = options;
@@ -102,12 +108,23 @@ class Budget {
   }
 
   #schedule(): void {
-    if (this.#cancelTimer !== undefined) return;
-    const delayMs = Math.max(0, ((1 - this.#tokens) / this.#options.perSecond) * 1000);
+    const awaited = this.#groupSize();
+    if (this.#cancelTimer !== undefined && this.#awaited <= awaited) return;
+    this.#stopTimer();
+    this.#awaited = awaited;
+    this.#refill();
+    const delayMs = Math.max(0, ((awaited - this.#tokens) / this.#options.perSecond) * 1000);
     this.#cancelTimer = this.#options.clock.after(delayMs, () => {
       this.#cancelTimer = undefined;
       this.#grant();
     });
+  }
+
+  /** Where lanes compete, one at a time, by their weights. */
+  #groupSize(): number {
+    const { burst, perSecond } = this.#options;
+    const waiting = LANES.filter((lane) => this.#lanes[lane].waiters.size > 0);
+    return waiting.length > 1 ? 1 : Math.max(1, Math.min(burst, Math.floor((perSecond * GROUP_MS) / 1000)));
   }
 
   #stopTimer(): void {

@@ -53,6 +53,27 @@ describe('createRequestBudget', () => {
     expect(granted.at(-1)).to.equal('publish 0');
   });
 
+  it('grants permits in groups to a lane that waits alone, at the same rate', async () => {
+    const budget = createRequestBudget({ perSecond: 200, burst: 400, clock });
+    ask(budget, 'publish', 1_000);
+    await pass(95);
+    expect(count('publish')).to.equal(400);
+    await pass(5);
+    expect(count('publish')).to.equal(420);
+    await pass(100);
+    expect(count('publish')).to.equal(440);
+  });
+
+  it('lets another lane not wait for the group of the first', async () => {
+    const budget = createRequestBudget({ perSecond: 200, burst: 400, clock });
+    ask(budget, 'touch', 1_000);
+    await pass(50);
+    ask(budget, 'publish', 1);
+    await pass(0);
+
+    expect(granted.indexOf('publish 0')).to.equal(400);
+  });
+
   it('divides permits by weight while all lanes wait, so that none starves', async () => {
     const budget = createRequestBudget({ perSecond: 1_000, burst: 1, clock });
     for (const lane of ['touch', 'status', 'default', 'publish'] as const) ask(budget, lane, 1_000);
