@@ -74,6 +74,8 @@ interface Parts {
   readonly policies: PolicyIndex;
   readonly labelSets: LabelSetIndex;
   readonly rootNamespace: () => string;
+  /** Policies of workloads that were asked for since the last change of a policy. */
+  readonly known: { root: string; policies: Map<WorkloadKey, ReadonlyMap<PolicyKey, Policy>> };
 }
 
 /**
@@ -82,7 +84,8 @@ interface Parts {
  * @param rootNamespace called at each query, so that a reloaded configuration counts immediately
  */
 export function createSelection(rootNamespace: () => string): Selection {
-  const parts: Parts = { policies: createPolicyIndex(), labelSets: createLabelSetIndex(), rootNamespace };
+  const known = { root: '', policies: new Map() };
+  const parts: Parts = { policies: createPolicyIndex(), labelSets: createLabelSetIndex(), rootNamespace, known };
   const { policies, labelSets } = parts;
   const selectedBy = (key: PolicyKey, counts: (set: LabelSet) => boolean): ReadonlySet<WorkloadKey> => {
     const policy = policies.get(key);
@@ -90,7 +93,7 @@ export function createSelection(rootNamespace: () => string): Selection {
   };
   return {
     apply: (change) => apply(parts, change),
-    policiesOf: (workload) => policiesOf(parts, workload),
+    policiesOf: (workload) => knownPoliciesOf(parts, workload),
     policiesFor: (namespace, labels) => policiesFor(parts, namespace, labels),
     workloadsOf: (policy) => selectedBy(policy, isWithAgent),
     workloadsWithoutAgentOf: (policy) => selectedBy(policy, isWithoutAgent),
@@ -111,6 +114,7 @@ function apply(parts: Parts, change: Change): Affected {
   const { policies, labelSets } = parts;
   switch (change.kind) {
     case 'policy':
+      parts.known.policies = new Map();
       if (change.before !== undefined) policies.delete(policyKeyOf(change.before));
       if (change.after !== undefined) policies.set(policyKeyOf(change.after), change.after);
       return {
@@ -147,6 +151,7 @@ function applyPod(parts: Parts, before: SlimPod | undefined, after: SlimPod | un
       return selected.includes('true') ? `${selected}${traits}` : selected;
     });
   };
+  for (const workload of workloads) parts.known.policies.delete(workload);
   const old = selectedWorkloads();
   parts.labelSets.update(before, after);
   const fresh = selectedWorkloads();
@@ -173,6 +178,17 @@ function describeSelected({ labelSets }: Parts, policy: Policy, workloads: Reado
     described += `${withAgent} ${withoutAgent} `;
   }
   return described;
+}
+
+/** After a change of a root policy, a thousand workloads are asked about several times each. */
+function knownPoliciesOf(parts: Parts, workload: WorkloadKey): ReadonlyMap<PolicyKey, Policy> {
+  const { known } = parts;
+  const root = parts.rootNamespace();
+  if (known.root !== root) Object.assign(known, { root, policies: new Map() });
+  const policies = known.policies.get(workload) ?? policiesOf(parts, workload);
+  // A workload without pods may never be asked about again.
+  if (policies.size > 0) known.policies.set(workload, policies);
+  return policies;
 }
 
 function policiesOf(parts: Parts, workload: WorkloadKey): ReadonlyMap<PolicyKey, Policy> {

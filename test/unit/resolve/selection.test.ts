@@ -132,6 +132,32 @@ describe('Selection', () => {
     expect(selection.workloads().size).to.equal(0);
   });
 
+  it('knows the policies of a workload that was asked about before, after every kind of change', () => {
+    const later = podOf('b', { app: 'a' }, { name: 'b-2' });
+    const sequence: readonly Change[] = [
+      ...podsAreThere,
+      { kind: 'policy', after: byLabel },
+      { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } },
+      { kind: 'policy', after: allow('root', { namespace: ROOT }) },
+      { kind: 'pod', after: later },
+      { kind: 'policy', before: byLabel, after: allow('by-label', { labels: { app: 'b' } }) },
+      { kind: 'pod', before: later, after: withoutAgent(later) },
+      { kind: 'pod', before: { ...podA, labels: { app: 'b' } } },
+      { kind: 'policy', before: allow('root', { namespace: ROOT }) },
+    ];
+    const workloads = ['foo/statefulset/a', 'foo/statefulset/b', 'bar/statefulset/a'];
+    const asked = createSelection(() => ROOT);
+    sequence.forEach((change, at) => {
+      asked.apply(change);
+      const fresh = selectionOf(sequence.slice(0, at + 1));
+      for (const workload of workloads) {
+        expect([...asked.policiesOf(workload).entries()], `change ${at} of ${workload}`).to.deep.equal([
+          ...fresh.policiesOf(workload).entries(),
+        ]);
+      }
+    });
+  });
+
   it('relates policies and workloads in both directions', () => {
     const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'policy', after: meshWide }]);
     expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/statefulset/a']);
