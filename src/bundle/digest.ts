@@ -1,7 +1,7 @@
 /*
  * SHA-256 digests in the two forms that bundles use.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashOf } from 'node:crypto';
 import type { Steps } from '../steps.ts';
 
 /** Bytes of one step. */
@@ -9,7 +9,7 @@ const BYTES_PER_STEP = 256 * 1024;
 
 /** `sha256:` and 64 hex digits over the bytes, or the UTF-8 bytes, of `content`. */
 export function digestOf(content: string | Uint8Array): string {
-  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+  return `sha256:${hashOf('sha256', content, 'hex')}`;
 }
 
 /** The same as {@link digestOf} in steps. */
@@ -24,5 +24,5 @@ export function* digestInSteps(content: Uint8Array): Steps<string> {
 
 /** The same digest in base64url, without a prefix. */
 export function digestBase64Url(content: string): string {
-  return createHash('sha256').update(content).digest('base64url');
+  return hashOf('sha256', content, 'base64url');
 }

@@ -2,7 +2,7 @@
  * Files as lists of parts: each part is either in the message, or one that the receiver has from the message before, named by its digest. Sender
  * and receiver agree on what the receiver has, because it follows from the last message alone.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Parts of fewer bytes are always sent: their digests would be as long. */
 export const MIN_PART_BYTES = 128;
@@ -36,7 +36,7 @@ export type Held = ReadonlySet<string>;
 
 /** SHA-256 as messages name it. */
 export function partDigest(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('base64url');
+  return hash('sha256', bytes, 'base64url');
 }
 
 /** What a receiver has of a message once it has read it. */
