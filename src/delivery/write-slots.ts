@@ -6,7 +6,6 @@ import { BUNDLE_SLOTS } from '../api/kube/names.ts';
 import { slotName } from '../api/kube/workload.ts';
 import type { Chunk } from '../bundle/canonical-json.ts';
 import type { BundleFiles } from '../bundle/decode.ts';
-import { digestOf } from '../bundle/digest.ts';
 import { storedFormOf } from '../bundle/encode.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
 import { filesOfSlots } from '../bundle/slots.ts';
@@ -15,7 +14,7 @@ import type { RawObject } from '../cluster/kube-object.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import { absorb, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
 import { type PublishedCopies, slotsInUse } from './published-copies.ts';
-import { slotOfConfigMap, toSlotConfigMap } from './slot-config-map.ts';
+import { digestOfKeys, slotOfConfigMap, toSlotConfigMap } from './slot-config-map.ts';
 import { FOREIGN, writeConfigMap } from './write-config-map.ts';
 
 /** One bundle to write. */
@@ -33,7 +32,7 @@ const HOT_WRITES = 10;
 export function isSigned(before: PublishedCopies, { bundle, options, renewBelow }: PublishJob, signer: Signer): boolean {
   const { current } = before;
   if (current === undefined || current.digest !== bundle.digest || current.number < renewBelow) return false;
-  const keys = digestOf(signer.keys.lines);
+  const keys = digestOfKeys(signer.keys.lines);
   const ownerUid = options.owner?.uid;
   return slotsInUse(before).every(
     (copy) =>
@@ -145,7 +144,8 @@ function slotsByPreference({ tamperLog }: DeliveryParts, { bundle, before }: Slo
     const isHot = tamperLog.writesTo(`${workload.namespace}/${slotName(workload, slot)}`) > HOT_WRITES;
     return (isHot ? 10 : 0) + (inUse.has(slot) ? 0 : 5) + slot;
   };
-  return Array.from({ length: BUNDLE_SLOTS }, (_, slot) => slot).sort((one, other) => rank(one) - rank(other));
+  const ranked = Array.from({ length: BUNDLE_SLOTS }, (_, slot) => ({ slot, rank: rank(slot) }));
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ slot }) => slot);
 }
 
 interface SlotWrite {
