@@ -17,11 +17,13 @@ import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
 import type { Clock } from '../clock.ts';
+import { basisOf } from '../compile/bundle-basis.ts';
 import { compileLegacy, compileToFitApart, type FittedBundle } from '../compile/compile-to-fit.ts';
 import type { CompileInput, CompileResult } from '../compile/compile-workload.ts';
 import type { BundleOwner, Delivery, LegacyBundle, PublishOptions, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
+import type { Labels } from '../resolve/policy-applies.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { DesiredBundle, DesiredLedger, Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -188,10 +190,14 @@ async function compile(options: ReconcileOptions, job: Job, owner: BundleOwner |
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
   try {
+    const labelSets = selection.selectableSetsOf(job.key);
+    // Those of the whole workload are known already.
+    const policiesFor = (labels: Labels): ReadonlyMap<PolicyKey, Policy> =>
+      labelSets.length === 1 ? selection.policiesOf(job.key) : selection.policiesFor(namespace, labels);
     const input: CompileInput = {
       workload: job.workload,
-      labelSets: selection.selectableSetsOf(job.key),
-      policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
+      labelSets,
+      policiesFor: (labels) => [...policiesFor(labels).values()],
       mesh: options.mesh(),
       isLocal: options.isLocal ?? false,
       keySetOf: (rule, policy) => options.jwksCache.keySetOf(rule, { policy, bundle: namespace }),
@@ -200,7 +206,11 @@ async function compile(options: ReconcileOptions, job: Job, owner: BundleOwner |
     const { encoded } = compiled;
     const { legacy, findings = [] } = job.pods.some(({ agent }) => agent?.level === 1) ? compileLegacy(input, compiled) : {};
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
-    const desired = desiredBundle(encoded.digest, { ...compiled, findings: [...compiled.findings, ...findings] }, owner);
+    const desired = {
+      ...desiredBundle(encoded.digest, { ...compiled, findings: [...compiled.findings, ...findings] }, owner),
+      // Only agents with a stream say which bundle they enforce.
+      ...(options.ahead === undefined ? {} : { basis: basisOf(compiled, input.mesh) }),
+    };
     options.ledger.desire(job.key, desired);
     return { encoded, policies: desired.policies, ...(legacy === undefined ? {} : { legacy }) };
   } catch (error) {

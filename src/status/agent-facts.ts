@@ -6,7 +6,7 @@ import type { SlimPod } from '../api/kube/slim.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { AgentReportsView, AgentState } from './agent-reports.ts';
 import type { AgentFacts } from './programmed-condition.ts';
-import type { LedgerView, WorkloadRecord } from './workload-ledger.ts';
+import type { DesiredBundle, EarlierBundle, LedgerView, Revision, WorkloadRecord } from './workload-ledger.ts';
 
 /** Where the facts are read from. */
 export interface AgentFactSources {
@@ -26,13 +26,13 @@ export function agentFacts(
   let programmed = 0;
   const found: Found = { missing: [], stale: [], refusing: [], silent: [], differing: [], doubled: [] };
   for (const workload of workloads) {
-    const revision = revisionWith(entry, ledger.get(workload));
+    const versions = versionsWith(entry, ledger.get(workload));
     for (const pod of pods.byIndex('agentWorkload', workload)) {
       const key = objectKey(pod.namespace, pod.name);
       const state = agents.get(key);
       // Nothing can reach a pod without an address. One that is being deleted counts for as long as its agent says something.
       if (pod.podIP === undefined || (pod.deletionTimestamp !== undefined && state === undefined)) continue;
-      const place = placeOf(pod, state, revision);
+      const place = placeOf(pod, state, versions);
       if (place === 'programmed') programmed += 1;
       else if (place === 'refusing') found.refusing.push({ pod: key, code: state?.refused ?? '' });
       else found[place].push(key);
@@ -45,19 +45,33 @@ export function agentFacts(
   return { programmed, ...found };
 }
 
-/** Where a pod counts. @param revision the bundle to enforce; undefined: it is not published yet */
-function placeOf(pod: SlimPod, state: AgentState | undefined, revision: string | undefined): Exclude<keyof AgentFacts, 'doubled'> {
+/** The bundles of a workload that have exactly this object and generation of a policy. */
+interface Versions {
+  /** The newest one; undefined: it does not have it. */
+  readonly newest: Revision | undefined;
+  /** All of them, which agents may enforce while a change of another policy is on its way; none while the published one does not have it. */
+  readonly all: ReadonlySet<Revision>;
+}
+
+/** Where a pod counts. */
+function placeOf(pod: SlimPod, state: AgentState | undefined, { newest, all }: Versions): Exclude<keyof AgentFacts, 'doubled'> {
   if (pod.agent?.hasFeed !== true) return 'silent';
   if (state === undefined || state.uid !== pod.uid) return 'missing';
   if (state.second === 'differs') return 'differing';
-  if (revision === undefined) return 'stale';
-  if (state.revision === revision) return state.second === 'silent' ? 'stale' : 'programmed';
-  return state.refused === undefined ? 'stale' : 'refusing';
+  if (newest === undefined || all.size === 0) return 'stale';
+  if (state.refused !== undefined && state.revision !== newest) return 'refusing';
+  return all.has(state.revision) && state.second !== 'silent' ? 'programmed' : 'stale';
 }
 
-/** The published bundle if it was compiled from exactly this object and generation; undefined: it was not. */
-function revisionWith(entry: PolicyEntry, record: WorkloadRecord | undefined): string | undefined {
-  const { desired, published } = record ?? {};
-  const isOfEntry = desired?.policies.get(entry.key) === entry.generation && desired.uids?.get(entry.key) === entry.uid;
-  return isOfEntry && desired.revision === published?.revision ? desired.revision : undefined;
+const NONE: Versions = { newest: undefined, all: new Set() };
+
+function versionsWith(entry: PolicyEntry, { desired, earlier = [], published }: Partial<WorkloadRecord> = {}): Versions {
+  const has = ({ policies, uids }: EarlierBundle | DesiredBundle): boolean =>
+    policies.get(entry.key) === entry.generation && uids?.get(entry.key) === entry.uid;
+  if (desired?.revision === undefined || !has(desired)) return NONE;
+  const { basis } = desired;
+  const isEnough = (one: EarlierBundle): boolean => basis !== undefined && one.basis === basis && has(one);
+  const all = new Set(earlier.filter(isEnough).map(({ revision }) => revision)).add(desired.revision);
+  // A pod that starts, or has no stream, reads what is published.
+  return { newest: desired.revision, all: published?.revision !== undefined && all.has(published.revision) ? all : NONE.all };
 }

@@ -23,7 +23,15 @@ export interface DesiredBundle {
   readonly uids?: ReadonlyMap<PolicyKey, string>;
   /** Findings of the compiler, by policy; a policy without findings is absent. */
   readonly findings: ReadonlyMap<PolicyKey, readonly Finding[]>;
+  /** The same for two bundles that differ only in the versions of their policies; absent: not known. */
+  readonly basis?: string;
 }
+
+/** A bundle that the leader compiled before the present one, as far as the policies in it are concerned. */
+export type EarlierBundle = Pick<DesiredBundle, 'policies' | 'uids' | 'basis'> & { readonly revision: Revision };
+
+/** Most earlier bundles of a workload that are remembered. */
+const MAX_EARLIER = 3;
 
 /** What agents of a workload can load. */
 export interface PublishedBundle {
@@ -43,6 +51,8 @@ export interface WorkloadRecord<P extends PublishedBundle = PublishedBundle> {
   readonly key: WorkloadKey;
   /** Absent: this process has not compiled the workload in the present term; always so on a standby. */
   readonly desired?: DesiredBundle;
+  /** What was compiled before in the present term, newest first: agents enforce one of them until they have the desired one. Absent: nothing. */
+  readonly earlier?: readonly EarlierBundle[];
   /** Absent: nothing is published. */
   readonly published?: P;
   /** Why the desired bundle could not be published; the published one stays. Absent: it was not refused. */
@@ -111,8 +121,8 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
     for (const listener of listeners) listener({ key, before, after });
   };
   const fieldsOf = (key: WorkloadKey): Fields<P> => {
-    const { desired, published, refusal, heldSinceMs } = recordByKey.get(key) ?? {};
-    return { desired, published, refusal, heldSinceMs };
+    const { desired, earlier, published, refusal, heldSinceMs } = recordByKey.get(key) ?? {};
+    return { desired, earlier, published, refusal, heldSinceMs };
   };
   const release = (key: WorkloadKey): void => put(key, { ...NO_FIELDS, published: recordByKey.get(key)?.published });
 
@@ -123,7 +133,7 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    desire: (key, desired) => put(key, { ...fieldsOf(key), desired }),
+    desire: (key, desired) => put(key, { ...fieldsOf(key), desired, earlier: earlierThan(desired, recordByKey.get(key)) }),
     refuse: (key, refusal) => put(key, { ...fieldsOf(key), refusal }),
     accept: (key) => {
       if (recordByKey.get(key)?.refusal !== undefined) put(key, { ...fieldsOf(key), refusal: undefined });
@@ -152,12 +162,32 @@ export function isUnverified(record: WorkloadRecord | undefined): boolean {
   return record?.published !== undefined && record.desired === undefined;
 }
 
+/** The bundles that were compiled before `desired`. */
+function earlierThan({ revision }: DesiredBundle, before: WorkloadRecord | undefined): readonly EarlierBundle[] | undefined {
+  const last = before?.desired;
+  if (last?.revision === undefined || last.revision === revision) return before?.earlier;
+  const { policies, uids, basis } = last;
+  const known: EarlierBundle = {
+    revision: last.revision,
+    policies,
+    ...(uids === undefined ? {} : { uids }),
+    ...(basis === undefined ? {} : { basis }),
+  };
+  return [known, ...(before?.earlier ?? []).filter((one) => one.revision !== last.revision)].slice(0, MAX_EARLIER);
+}
+
 /** The fields of a record that are set one by one. */
 type Fields<P extends PublishedBundle = PublishedBundle> = {
-  readonly [K in 'desired' | 'published' | 'refusal' | 'heldSinceMs']: WorkloadRecord<P>[K] | undefined;
+  readonly [K in 'desired' | 'earlier' | 'published' | 'refusal' | 'heldSinceMs']: WorkloadRecord<P>[K] | undefined;
 };
 
-const NO_FIELDS: Fields<never> = { desired: undefined, published: undefined, refusal: undefined, heldSinceMs: undefined };
+const NO_FIELDS: Fields<never> = {
+  desired: undefined,
+  earlier: undefined,
+  published: undefined,
+  refusal: undefined,
+  heldSinceMs: undefined,
+};
 
 function isEmpty({ desired, published, refusal, heldSinceMs }: Fields): boolean {
   return desired === undefined && published === undefined && refusal === undefined && heldSinceMs === undefined;
@@ -165,12 +195,13 @@ function isEmpty({ desired, published, refusal, heldSinceMs }: Fields): boolean 
 
 function recordOf<P extends PublishedBundle>(
   key: WorkloadKey,
-  { desired, published, refusal, heldSinceMs }: Fields<P>,
+  { desired, earlier, published, refusal, heldSinceMs }: Fields<P>,
   policies: WorkloadRecord['policies'],
 ): WorkloadRecord<P> {
   return {
     key,
     ...(desired === undefined ? {} : { desired }),
+    ...(earlier === undefined ? {} : { earlier }),
     ...(published === undefined ? {} : { published }),
     ...(refusal === undefined ? {} : { refusal }),
     ...(heldSinceMs === undefined ? {} : { heldSinceMs }),

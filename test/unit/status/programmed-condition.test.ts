@@ -41,8 +41,8 @@ describe('the condition Programmed', () => {
       spec: { rules: [{}] },
       ...over,
     });
-  const compile = (revision: string, generation: number, uid = 'one'): void =>
-    ledger.desire(WORKLOAD, { revision, policies: new Map([[KEY, generation]]), uids: new Map([[KEY, uid]]), findings: new Map() });
+  const compile = (revision: string, generation: number, { uid = 'one', basis = 'basis' } = {}): void =>
+    ledger.desire(WORKLOAD, { revision, policies: new Map([[KEY, generation]]), uids: new Map([[KEY, uid]]), findings: new Map(), basis });
   const publish = (revision: string, generation: number): void =>
     ledger.setPublished(WORKLOAD, { workload: parseWorkloadKey(WORKLOAD), revision, policies: new Map([[KEY, generation]]) });
   const enforce = (name: string, revision: string, more: Partial<AgentState> = {}): void =>
@@ -72,6 +72,58 @@ describe('the condition Programmed', () => {
     ready();
     for (const name of ['a', 'b']) enforce(name, 'r1');
   };
+
+  it('stays while a bundle with another version of another policy is on its way', () => {
+    programmed();
+    const stays = 'True Programmed: Enforced by 2 of 2 agents';
+    compile('r2', 1);
+    expect(condition(), 'compiled').to.equal(stays);
+    enforce('a', 'r2');
+    expect(condition(), 'at one agent').to.equal(stays);
+    publish('r2', 1);
+    expect(condition(), 'written').to.equal(stays);
+    enforce('b', 'r2', { refused: 'SP_BUNDLE_SIGNATURE' });
+    expect(condition(), 'refused before').to.equal(stays);
+  });
+
+  it('ends with another generation or another object, whatever agents enforced before', () => {
+    programmed();
+    policy(2);
+    compile('r2', 2);
+    publish('r2', 2);
+    expect(condition()).to.equal('False Pending: Enforced by 0 of 2 agents. Not yet enforced by: foo/a, foo/b');
+    policy(1, 'two');
+    compile('r3', 1, { uid: 'two' });
+    publish('r3', 1);
+    expect(condition()).to.equal('False Pending: Enforced by 0 of 2 agents. Not yet enforced by: foo/a, foo/b');
+  });
+
+  it('ends while a bundle with other keys or settings is on its way', () => {
+    programmed();
+    compile('r2', 1, { basis: 'other keys' });
+    expect(condition()).to.equal('False Pending: Enforced by 0 of 2 agents. Not yet enforced by: foo/a, foo/b');
+    publish('r2', 1);
+    enforce('a', 'r2');
+    expect(condition()).to.equal('False Pending: Enforced by 1 of 2 agents. Not yet enforced by: foo/b');
+  });
+
+  it('names an agent that refused a bundle, although it enforces the version with another one', () => {
+    programmed();
+    compile('r2', 1);
+    publish('r2', 1);
+    enforce('a', 'r1', { refused: 'SP_BUNDLE_SIGNATURE' });
+    expect(condition()).to.equal('False BundleRefused: Enforced by 1 of 2 agents. Refused by: foo/a (SP_BUNDLE_SIGNATURE)');
+  });
+
+  it('does not count agents with a bundle that this leader did not compile, or long ago', () => {
+    programmed();
+    for (const revision of ['r2', 'r3', 'r4']) compile(revision, 1);
+    publish('r4', 1);
+    expect(condition()).to.equal('True Programmed: Enforced by 2 of 2 agents');
+    compile('r5', 1);
+    enforce('b', 'r0');
+    expect(condition()).to.equal('False Pending: Enforced by 0 of 2 agents. Not yet enforced by: foo/a, foo/b');
+  });
 
   it('counts neither of two agents of a pod that say different things, and names the pod', () => {
     programmed();
@@ -113,7 +165,7 @@ describe('the condition Programmed', () => {
     programmed();
     policy(1, 'two');
     expect(condition()).to.match(/^False Pending/);
-    compile('r1', 1, 'two');
+    compile('r1', 1, { uid: 'two' });
     expect(condition()).to.match(/^True/);
   });
 
