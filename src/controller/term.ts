@@ -16,6 +16,7 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
 import { type BundleWrites, type BundleWritesOptions, createBundleWrites } from './bundle-writes.ts';
+import { giveWay } from './give-way.ts';
 import type { InjectionEvents } from './injection-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
@@ -65,6 +66,8 @@ export interface TermSignals {
 
 /** For keys in progress at an orderly end; well below the duration of a lease that is not renewed any more. */
 const FINISH_MS = 3_000;
+/** Longest wait of a status for bundles that agents do not have yet, in milliseconds. */
+const STATUS_HOLD_MS = 1_000;
 
 /**
  * Publishes until the term ends; resolves when the workers have finished.
@@ -88,7 +91,7 @@ export async function runTerm(
   const writes = replica.agents === undefined ? undefined : createTermWrites(replica, { ...options, waitingWorkloads }, workSignal);
   const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches, writes }, workSignal);
   const reports = options.reports === true ? createTermReports(replica, options, workSignal) : undefined;
-  const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts }, workSignal);
+  const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts, waitingWorkloads }, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
     statuses.notifyAll();
@@ -237,10 +240,11 @@ function createTermReports(replica: Replica, options: TermOptions, workSignal: A
   });
 }
 
-type StatusOptions = TermOptions & { readonly onFacts: ReportLoop['onFacts'] | undefined };
+type StatusOptions = TermOptions &
+  Required<Pick<BundleWritesOptions, 'waitingWorkloads'>> & { readonly onFacts: ReportLoop['onFacts'] | undefined };
 
 function createTermStatuses(replica: Replica, options: StatusOptions, workSignal: AbortSignal): StatusLoop {
-  const { metrics, client, recorder, onFacts } = options;
+  const { metrics, client, recorder, onFacts, waitingWorkloads } = options;
   return createStatusLoop({
     ...replica,
     signing: () => {
@@ -251,6 +255,7 @@ function createTermStatuses(replica: Replica, options: StatusOptions, workSignal
     write: createStatusWriter({ client, recorder }),
     logger: options.logger.child({ part: 'status' }),
     onWrite: metrics.onStatusWrite,
+    giveWay: (signal) => giveWay({ ahead: waitingWorkloads, clock: replica.clock, atMostMs: STATUS_HOLD_MS }, signal),
     ...(onFacts === undefined ? {} : { onFacts }),
     workSignal,
     queueObserver: metrics.queue('policy-status'),

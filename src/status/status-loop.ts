@@ -34,6 +34,8 @@ export interface StatusLoopOptions extends FactSources {
    * thousand bundles are published, the status that counts them is not written for each.
    */
   readonly pausePerWorkloadMs?: number;
+  /** Resolves when more urgent work of the process is done, or after a bounded time; absent: nothing is. */
+  readonly giveWay?: (signal: AbortSignal) => Promise<void>;
   /** Aborts the status writes in progress, some time after the loop stopped taking new ones; absent: immediately. */
   readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
@@ -66,6 +68,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     for (const entry of clusterState.policies.values()) enqueue(entry.key);
   };
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
+    await options.giveWay?.(signal);
     const entry = clusterState.policies.get(key);
     // Only objects of a cluster have a status.
     if (entry?.uid === undefined) {

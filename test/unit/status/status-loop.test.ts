@@ -7,7 +7,7 @@ import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
-import { createStatusLoop, type StatusLoop } from '../../../src/status/status-loop.ts';
+import { createStatusLoop, type StatusLoop, type StatusLoopOptions } from '../../../src/status/status-loop.ts';
 import {
   createWorkloadLedger,
   type DesiredBundle,
@@ -77,7 +77,7 @@ describe('status loop', () => {
       unsubscribe();
     };
   }
-  function start(more: { readonly agents?: AgentReports } = {}): void {
+  function start(more: Partial<Pick<StatusLoopOptions, 'agents' | 'giveWay'>> = {}): void {
     loop = createStatusLoop({
       clusterState,
       mesh: () => mesh,
@@ -125,6 +125,20 @@ describe('status loop', () => {
     for (let generation = 1; generation <= 10; generation += 1) clusterState.upsertPolicy(policy('p', { generation }));
     expect(written).to.deep.equal([]);
     expect(await settle()).to.deep.equal(['p']);
+  });
+
+  it('gives way to more urgent work, and reads afterwards what to write', async () => {
+    await stop();
+    const urgent = Promise.withResolvers<void>();
+    start({ giveWay: () => urgent.promise });
+    clusterState.upsertPolicy(policy('p', { labels: { app: 'a' } }));
+    clock.advance(SETTLE_MS);
+    await until(() => loop.queue.running().length > 0, 'a worker');
+    expect(written).to.deep.equal([]);
+    clusterState.pods.upsert(pod('a', { app: 'a' }));
+    urgent.resolve();
+    await settle();
+    expect(written[0]?.facts.waiting).to.deep.equal(['foo/pod/a']);
   });
 
   it('writes the status of a policy at most once in 2 ms for each of many workloads', async () => {
