@@ -260,7 +260,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, single objects, lease, events, status patch',
-    imports: ['api', 'clock.ts', 'errors.ts', 'text.ts'],
+    imports: ['api', 'clock.ts', 'errors.ts', 'steps.ts', 'text.ts'],
     types: ['telemetry'],
     npm: ['@kubernetes/client-node'],
     node: ['node:util'],

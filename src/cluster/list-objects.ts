@@ -2,6 +2,7 @@
  * Lists all objects of a collection page by page, for the reflector and for single lists.
  */
 import { TransientError } from '../errors.ts';
+import { doStepsApart, type Steps, type Turns } from '../steps.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { collectionPath, type Resource } from './paths.ts';
@@ -18,7 +19,7 @@ export interface Collection {
   readonly fieldSelector?: string;
   /** Requests metadata only: objects have neither spec nor data. */
   readonly metadataOnly?: boolean;
-  /** Objects per page of a list; absent: 500. Fewer keep the memory small where any object may be as large as the API server allows, 1.5 MB. */
+  /** Objects per page of a list; absent: 200. Fewer keep the memory small where any object may be as large as the API server allows, 1.5 MB. */
   readonly pageSize?: number;
   /** Share of the request limit that the list uses; absent: `default`. */
   readonly lane?: Lane;
@@ -30,8 +31,10 @@ export interface Collection {
  */
 export type ListAll = (collection: Omit<Collection, 'namespace'>, visit: (object: RawObject) => void, signal: AbortSignal) => Promise<void>;
 
-/** Objects per page: a page of pods is parsed in well under 50 ms and garbage before the next one arrives. */
-const PAGE_SIZE = 500;
+/** Objects per page: a page of pods is parsed in a few milliseconds, and garbage before the next one arrives. */
+const PAGE_SIZE = 200;
+/** Pods are projected, and signatures of bundles verified, while the process serves probes and agents. */
+const TURNS: Turns = { pause: (resume) => void setImmediate(resume), turnMs: 5 };
 const TIMEOUT_MS = 30_000;
 
 /** Query parameters that select the objects of a collection, for list and watch. */
@@ -78,12 +81,17 @@ export async function listObjects(
     if (!Array.isArray(items) || resourceVersion === undefined || resourceVersion === '') {
       throw new TransientError('SP_KUBE_API', `GET ${path}: the response is not a list`);
     }
-    for (const item of items as readonly unknown[]) {
-      if (isRawObject(item)) visit(item);
-    }
+    await doStepsApart(visitAll(items, visit), TURNS);
     token = page.metadata?.continue === '' ? undefined : page.metadata?.continue;
   } while (token !== undefined);
   return resourceVersion;
+}
+
+function* visitAll(items: readonly unknown[], visit: (object: RawObject) => void): Steps<void> {
+  for (const item of items) {
+    if (isRawObject(item)) visit(item);
+    yield;
+  }
 }
 
 /** Lists in the whole cluster. */

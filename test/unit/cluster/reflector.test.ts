@@ -126,18 +126,41 @@ describe('createReflector: list and watch', () => {
     expect(server.requests.slice(0, 2).map(({ query }) => query.get('limit'))).to.deep.equal(['2', '2']);
   });
 
-  it('requests pages of 500, bookmarks, and watches of five to ten minutes', async () => {
-    for (let index = 0; index < 1_201; index += 1) server.putSilently(pod(`p${index}`));
+  it('lets other work have its turn between the objects of a page', async () => {
+    for (let index = 0; index < 5; index += 1) server.putSilently(pod(`p${index}`));
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      if (!stop.signal.aborted) setImmediate(count);
+    };
+    const seen: number[] = [];
+    setImmediate(count);
+    start({
+      project: (raw) => {
+        seen.push(turns);
+        // More than a turn may take.
+        for (const startMs = performance.now(); performance.now() - startMs < 6; );
+        return project(raw);
+      },
+    });
+    await watching(1);
+
+    expect(held.size).to.equal(5);
+    expect(new Set(seen).size).to.equal(5);
+  });
+
+  it('requests pages of 200, bookmarks, and watches of five to ten minutes', async () => {
+    for (let index = 0; index < 401; index += 1) server.putSilently(pod(`p${index}`));
     start({ random: () => 0.5, labelSelector: 'app=web', namespace: 'foo' });
     await watching(1);
 
-    expect(held.size).to.equal(1_201);
+    expect(held.size).to.equal(401);
     const pages = server.requests.slice(0, 3).map((request) => [request.path, Object.fromEntries(request.query)]);
     const path = '/api/v1/namespaces/foo/pods';
     expect(pages).to.deep.equal([
-      [path, { labelSelector: 'app=web', limit: '500' }],
-      [path, { labelSelector: 'app=web', limit: '500', continue: '500' }],
-      [path, { labelSelector: 'app=web', limit: '500', continue: '1000' }],
+      [path, { labelSelector: 'app=web', limit: '200' }],
+      [path, { labelSelector: 'app=web', limit: '200', continue: '200' }],
+      [path, { labelSelector: 'app=web', limit: '200', continue: '400' }],
     ]);
     expect(Object.fromEntries(lastWatch().query)).to.deep.equal({
       labelSelector: 'app=web',
@@ -312,7 +335,7 @@ describe('createReflector: recovery', () => {
   }
 
   it('restarts the list when its later pages have expired', async () => {
-    for (let index = 0; index < 600; index += 1) server.putSilently(pod(`p${index}`));
+    for (let index = 0; index < 300; index += 1) server.putSilently(pod(`p${index}`));
     let gone = true;
     server.fault = (request, response) => {
       if (!gone || request.query.get('continue') === null) return false;
@@ -322,8 +345,8 @@ describe('createReflector: recovery', () => {
     start();
     await watching(1);
 
-    expect(held.size).to.equal(600);
-    expect(server.requests.slice(0, 4).map((request) => request.query.get('continue'))).to.deep.equal([null, '500', null, '500']);
+    expect(held.size).to.equal(300);
+    expect(server.requests.slice(0, 4).map((request) => request.query.get('continue'))).to.deep.equal([null, '200', null, '200']);
     expect(restarts).to.deep.equal(['expired']);
   });
 
