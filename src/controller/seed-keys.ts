@@ -3,10 +3,11 @@
  * work must not disappear because an identity provider is down. Keys serve only bundles of the same namespace; those of rules of the root
  * namespace, which apply everywhere, also serve namespaces that have no bundle yet.
  */
+import type { Policy } from '../api/istio/resources.ts';
 import type { Signer } from '../bundle/signer.ts';
 import type { Clock } from '../clock.ts';
 import type { ListAll } from '../cluster/list-objects.ts';
-import { keySetId } from '../compile/key-set-id.ts';
+import { hasInlineKeys, keySetId } from '../compile/key-set-id.ts';
 import { type PublishedKeySet, type PublishedKeys, readPublishedKeys } from '../delivery/published-keys.ts';
 import { EVERY_NAMESPACE, type JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
@@ -27,12 +28,18 @@ export interface SeedOptions {
 
 /** Retries until it succeeds or `signal` aborts: publishing without these keys could remove working ones. */
 export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promise<void> {
+  // To read and verify every bundle again is a good part of a takeover.
+  if (![...options.clusterState.policies.values()].some(({ active }) => hasFetchedKeys(active))) return;
   const read = async (): Promise<PublishedKeys | undefined> => {
     const signer = options.signer();
     return signer === undefined ? undefined : readPublishedKeys({ ...options, signer }, signal);
   };
   const published = await untilRead(read, { what: 'published keys', ...options }, signal);
   if (published !== undefined) seedAll(options, published);
+}
+
+function hasFetchedKeys(policy: Policy | undefined): boolean {
+  return policy?.kind === 'RequestAuthentication' && (policy.spec.jwtRules ?? []).some((rule) => !hasInlineKeys(rule));
 }
 
 function seedAll({ clusterState, jwksCache, rootNamespace }: SeedOptions, published: PublishedKeys): void {
