@@ -20,3 +20,16 @@ const LOOK_MS = 50;
 export async function giveWay({ ahead, clock, atMostMs }: GiveWayOptions, signal: AbortSignal): Promise<void> {
   for (let waitedMs = 0; waitedMs < atMostMs && ahead() > MANY && !signal.aborted; waitedMs += LOOK_MS) await sleep(clock, LOOK_MS, signal);
 }
+
+/** The same for many callers: from when the urgent work began, none of them waits longer than the time, however many wait in turn. */
+export function givingWay(options: GiveWayOptions): (signal: AbortSignal) => Promise<void> {
+  const { ahead, clock, atMostMs } = options;
+  let busySinceMs: number | undefined;
+  return async (signal) => {
+    if (ahead() > MANY) {
+      busySinceMs ??= clock.nowMs();
+      await giveWay({ ...options, atMostMs: busySinceMs + atMostMs - clock.nowMs() }, signal);
+    }
+    if (ahead() <= MANY) busySinceMs = undefined;
+  };
+}

@@ -16,7 +16,7 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../traces/tracer.ts';
 import { type BundleWrites, type BundleWritesOptions, createBundleWrites } from './bundle-writes.ts';
-import { giveWay } from './give-way.ts';
+import { givingWay } from './give-way.ts';
 import type { InjectionEvents } from './injection-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
@@ -66,7 +66,7 @@ export interface TermSignals {
 
 /** For keys in progress at an orderly end; well below the duration of a lease that is not renewed any more. */
 const FINISH_MS = 3_000;
-/** Longest wait of a status for bundles that agents do not have yet, in milliseconds. */
+/** Longest wait of statuses for bundles that agents do not have yet, in milliseconds. */
 const STATUS_HOLD_MS = 1_000;
 
 /**
@@ -245,6 +245,7 @@ type StatusOptions = TermOptions &
 
 function createTermStatuses(replica: Replica, options: StatusOptions, workSignal: AbortSignal): StatusLoop {
   const { metrics, client, recorder, onFacts, waitingWorkloads } = options;
+  const { agents, clock } = replica;
   return createStatusLoop({
     ...replica,
     signing: () => {
@@ -255,7 +256,8 @@ function createTermStatuses(replica: Replica, options: StatusOptions, workSignal
     write: createStatusWriter({ client, recorder }),
     logger: options.logger.child({ part: 'status' }),
     onWrite: metrics.onStatusWrite,
-    giveWay: (signal) => giveWay({ ahead: waitingWorkloads, clock: replica.clock, atMostMs: STATUS_HOLD_MS }, signal),
+    // Without the feed, these workloads wait for writes.
+    ...(agents === undefined ? {} : { giveWay: givingWay({ ahead: waitingWorkloads, clock, atMostMs: STATUS_HOLD_MS }) }),
     ...(onFacts === undefined ? {} : { onFacts }),
     workSignal,
     queueObserver: metrics.queue('policy-status'),
