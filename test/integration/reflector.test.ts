@@ -215,12 +215,12 @@ describe('reflector on a real API server: many objects', function () {
       }
 
       expect(held.size).to.equal(PODS_TOTAL);
-      expect(requests.count).to.be.within(PODS_TOTAL / 500, PODS_TOTAL / 500 + 1);
+      expect(requests.count).to.be.within(PODS_TOTAL / 200, PODS_TOTAL / 200 + 1);
       expect(restarts).to.deep.equal([]);
       // A connection is free shortly after its response, when the next page is already asked for.
       expect(proxy.connections() - connectionsBefore).to.be.within(1, 2);
       // Other work has a turn after each page at the latest.
-      expect(most).to.be.within(1, 500);
+      expect(most).to.be.within(1, 200);
     });
   });
 });
