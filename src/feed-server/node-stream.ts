@@ -25,8 +25,8 @@ export const MAX_PODS = 512;
 /** Pods that the agent may add in a row, and a second after that. */
 const BURST = 2 * MAX_PODS;
 const PODS_PER_SECOND = 10;
-/** What an agent can only do wrong as a whole. */
-const FATAL: ReadonlySet<CloseReason> = new Set(['garbage', 'flood', 'slow', 'unacknowledged']);
+/** What an agent can only do wrong as a whole, and a replica that can serve no pod: an agent asks again for one whose share has ended. */
+const FATAL: ReadonlySet<CloseReason> = new Set(['garbage', 'flood', 'slow', 'unacknowledged', 'stopping']);
 
 /** The stream of one node. */
 export class NodeStream {

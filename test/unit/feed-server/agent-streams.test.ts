@@ -12,7 +12,7 @@ import { type Frame, FrameReader, frameHead } from '../../../src/feed/frames.ts'
 import { PartStore } from '../../../src/feed/parts.ts';
 import { parsePodFrame, podFrameHead } from '../../../src/feed/pod-frames.ts';
 import { DOWN, HEARTBEAT_MS, MAX_DOWN_BYTES, SILENCE_MS, UP } from '../../../src/feed/protocol.ts';
-import { type AgentStreams, createAgentStreams, type FeedSource } from '../../../src/feed-server/agent-streams.ts';
+import { type AgentRelay, type AgentStreams, createAgentStreams, type FeedSource } from '../../../src/feed-server/agent-streams.ts';
 import { heldOfJson } from '../../../src/feed-server/loaded-bundle.ts';
 import { MAX_PODS } from '../../../src/feed-server/node-stream.ts';
 import { createAgentReports } from '../../../src/status/agent-reports.ts';
@@ -36,12 +36,13 @@ describe('the streams of agents', () => {
   let current: { readonly number: number; readonly chunks: readonly Chunk[] } | undefined;
   let streams: AgentStreams;
   let closed: string[];
+  let ends: ((reason: 'leader' | 'stopping') => void)[];
   let podListeners: ((key: string) => void)[];
   let bundleListeners: ((workload: string) => void)[];
 
   beforeEach(() => {
     clock = createFakeClock();
-    [pods, current, closed, podListeners, bundleListeners] = [new Map(), undefined, [], [], []];
+    [pods, current, closed, ends, podListeners, bundleListeners] = [new Map(), undefined, [], [], [], []];
     const reports = createAgentReports(clock);
     reports.beginTerm();
     const source: FeedSource = {
@@ -65,7 +66,13 @@ describe('the streams of agents', () => {
     };
     const observer = { onClosed: (reason: string) => void closed.push(reason), onBundle: () => undefined, onUnknownKey: () => undefined };
     const logger = createLogger({ level: 'silent', component: 'test' });
-    streams = createAgentStreams({ source, reports, clock, logger, observer, maxStreams: 3 });
+    const relay: AgentRelay = {
+      add: (_, end) => {
+        ends.push(end);
+        return { report: () => undefined, unknownKeys: () => undefined, remove: () => undefined };
+      },
+    };
+    streams = createAgentStreams({ source, reports, clock, logger, observer, relay, maxStreams: 3 });
     addPod('web');
   });
   afterEach(() => streams.stop());
@@ -220,6 +227,19 @@ describe('the streams of agents', () => {
     for (const name of ['foo/a', 'foo/b', 'foo/c', 'foo/d']) ofPod(peer, UP.report, name, said(0, 0));
     await settle();
     expect([podFrames(peer), streams.size(), peer.isClosed()]).to.deep.equal([[`${DOWN.ended} foo/d`], 3, false]);
+  });
+
+  it('end the share of a pod that the leader does not count, and the stream of the agent of a node when there is no leader', async () => {
+    for (const name of ['node', 'a', 'b']) addPod(name);
+    const peer = connect('addNode', 'node');
+    for (const name of ['foo/a', 'foo/b']) ofPod(peer, UP.report, name, said(0, 0));
+    await settle();
+    ends[0]?.('leader');
+    await settle();
+    expect([podFrames(peer), streams.size(), peer.isClosed()]).to.deep.equal([[`${DOWN.ended} foo/a`], 1, false]);
+    // Its next report would bring the pod back to a replica that cannot serve it.
+    ends[1]?.('stopping');
+    expect([streams.size(), peer.isClosed()]).to.deep.equal([0, true]);
   });
 
   it('end the stream of the agent of a node that says nothing, and only the share of a pod that it forgets', async () => {
