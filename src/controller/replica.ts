@@ -106,7 +106,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   const ledger = createWorkloadLedger<PublishedCopies>();
   const namespaces = namespacesOf(options);
   const list = namespaces?.list ?? listInCluster(client);
-  const [relayed, held] = [createRelayedFiles(client), new HeldParts()];
+  const [relayed, held] = [createRelayedFiles(client, options.agents?.isLeading), new HeldParts()];
   const feed = options.agents === undefined ? undefined : { relayed, held };
   const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, informers: () => informers, namespaces, feed });
   const wallMs = (): number => clock.wallMs();

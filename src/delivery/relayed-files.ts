@@ -43,13 +43,15 @@ export interface RelayedFiles {
 /** Most bytes of bundles, and of indexes, that are kept. */
 const KEPT_BYTES = 32 * 1024 * 1024;
 
-/** No files yet. */
-export function createRelayedFiles(client: KubeClient): RelayedFiles {
+/** No files yet. @param isLeading whether this process alone writes indexes; absent: it does */
+export function createRelayedFiles(client: KubeClient, isLeading: () => boolean = () => true): RelayedFiles {
   const bundles = new KeptFiles();
   const indexes = new KeptFiles();
   /** Indexes that are being read, for all bundles of their namespaces. */
   const reading = new Map<string, Promise<BundleFiles>>();
   const indexOf = async (namespace: string, signal: AbortSignal): Promise<BundleFiles> => {
+    // A bundle needs the index that was written with it, and this process does not learn when another replica writes one.
+    if (!isLeading()) return await readIndex(client, namespace, signal);
     const kept = indexes.get(namespace)?.files;
     if (kept !== undefined) return kept;
     const read = reading.get(namespace) ?? readIndex(client, namespace, signal);

@@ -20,6 +20,7 @@ describe('relayed files', () => {
   let relayed: RelayedFiles;
   /** Resolves when a request may be answered. */
   let gate: Promise<void>;
+  let isLeading: boolean;
 
   const put = (name: string, text: string): void => {
     const data = { 'statement.jws': text, 'keys.jws': 'keys' };
@@ -33,14 +34,12 @@ describe('relayed files', () => {
 
   beforeEach(() => {
     fake = createFakeConfigMaps();
-    gate = Promise.resolve();
-    relayed = createRelayedFiles({
-      ...fake.client,
-      request: async (request) => {
-        await gate;
-        return await fake.client.request(request);
-      },
-    });
+    [gate, isLeading] = [Promise.resolve(), true];
+    const request: typeof fake.client.request = async (sent) => {
+      await gate;
+      return await fake.client.request(sent);
+    };
+    relayed = createRelayedFiles({ ...fake.client, request }, () => isLeading);
     put(indexName(0), 'index');
     for (const name of ['web', 'db']) put(slotName({ kind: 'deployment', name }, 0), `${name} bundle`);
   });
@@ -63,6 +62,14 @@ describe('relayed files', () => {
     const before = fake.requests.length;
     await read('web', 5);
     expect(fake.requests.length).to.equal(before);
+  });
+
+  it('have the newest index of each time while another replica writes it', async () => {
+    isLeading = false;
+    await read('web', 5);
+    put(indexName(0), 'written with the next bundle');
+    expect(textsOf(await read('db', 5))).to.include({ 'index/0/statement.jws': 'written with the next bundle' });
+    expect(textsOf(await read('web', 5))).to.include({ 'index/0/statement.jws': 'written with the next bundle' });
   });
 
   it('are those that were written here, without a request', async () => {
