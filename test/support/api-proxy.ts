@@ -32,6 +32,8 @@ export interface ApiProxy {
   readonly kubeconfig: string;
   /** Ends all watches. */
   readonly cutWatches: () => void;
+  /** Ends the connections of requests whose responses were lost; their clients would wait until their deadlines. */
+  readonly endMuted: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function startApiProxy({ admin, user, groups, fateOf }: ApiProxyOpt
     key: decode(users[0].user['client-key-data']),
   });
   const watches = new Set<ServerResponse>();
+  const muted = new Set<ServerResponse>();
   const forward = (received: IncomingMessage, response: ServerResponse, isMuted: boolean): void => {
     const headers = { ...received.headers, 'impersonate-user': user, 'impersonate-group': [...groups] };
     const {
@@ -92,6 +95,8 @@ export async function startApiProxy({ admin, user, groups, fateOf }: ApiProxyOpt
       authorization: _authorization,
       ...rest
     } = headers as Readonly<Record<string, string | string[]>>;
+    if (isMuted) muted.add(response);
+    response.once('close', () => muted.delete(response));
     const sent = request(`${target}${received.url}`, { method: received.method ?? 'GET', headers: rest, agent });
     sent.on('response', (answer) => {
       if (isMuted) {
@@ -146,6 +151,9 @@ export async function startApiProxy({ admin, user, groups, fateOf }: ApiProxyOpt
     kubeconfig,
     cutWatches: () => {
       for (const response of watches) response.destroy();
+    },
+    endMuted: () => {
+      for (const response of muted) response.destroy();
     },
     stop: () =>
       new Promise((resolve) => {
