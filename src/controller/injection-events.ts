@@ -4,7 +4,7 @@
  * when it is admitted.
  */
 import type { InjectionStatus } from '../api/kube/agent-contract.ts';
-import { objectKey } from '../api/kube/keys.ts';
+import { type ObjectKey, objectKey } from '../api/kube/keys.ts';
 import { AGENT_ANNOTATION, INJECTION_LABEL } from '../api/kube/names.ts';
 import { OBSTACLES } from '../api/kube/pod-traits.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
@@ -20,8 +20,8 @@ const MAX_REMEMBERED = 256;
 export class InjectionEvents {
   readonly #clusterState: Pick<ClusterState, 'namespaces' | 'pods'>;
   readonly #clock: Clock;
-  /** Events of pods that appeared a moment ago, while this replica did not lead. */
-  #remembered: { readonly atMs: number; readonly events: readonly KubeEvent[] }[] = [];
+  /** Pods that appeared a moment ago, while this replica did not lead, and have events. */
+  #remembered: { readonly atMs: number; readonly pod: ObjectKey }[] = [];
   #recorder: Pick<Recorder, 'record'> | undefined;
 
   /** @param isSynced whether pods that appear are new */
@@ -36,20 +36,29 @@ export class InjectionEvents {
   /** Records those of pods that appear from now on, and of those that appeared when no replica may have led. @returns a function that ends this */
   begin(recorder: Pick<Recorder, 'record'>): () => void {
     const sinceMs = this.#clock.nowMs() - REMEMBERED_MS;
-    for (const { atMs, events } of this.#remembered) if (atMs >= sinceMs) for (const event of events) recorder.record(event);
+    const pods = this.#remembered.flatMap(({ atMs, pod }) => (atMs >= sinceMs ? (this.#clusterState.pods.get(pod) ?? []) : []));
     this.#remembered = [];
     this.#recorder = recorder;
+    for (const pod of pods) for (const event of this.#eventsOf(pod)) recorder.record(event);
     return () => {
       this.#recorder = undefined;
     };
   }
 
   #onNewPod(pod: SlimPod): void {
-    const missing = missingAgentOf(pod, this.#clusterState.namespaces.get(objectKey('', pod.namespace))?.labels);
-    const events = [...missing, ...notesOf(pod)].map((note) => eventOf(pod, note));
+    const events = this.#eventsOf(pod);
     if (events.length === 0) return;
     if (this.#recorder !== undefined) for (const event of events) this.#recorder.record(event);
-    else this.#remembered = [...this.#remembered, { atMs: this.#clock.nowMs(), events }].slice(-MAX_REMEMBERED);
+    // Not the events: their texts are as long as a tenant makes them.
+    else
+      this.#remembered = [...this.#remembered, { atMs: this.#clock.nowMs(), pod: objectKey(pod.namespace, pod.name) }].slice(
+        -MAX_REMEMBERED,
+      );
+  }
+
+  #eventsOf(pod: SlimPod): readonly KubeEvent[] {
+    const missing = missingAgentOf(pod, this.#clusterState.namespaces.get(objectKey('', pod.namespace))?.labels);
+    return [...missing, ...notesOf(pod)].map((note) => eventOf(pod, note));
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { objectKey } from '../../../src/api/kube/keys.ts';
 import { INJECTION_LABEL } from '../../../src/api/kube/names.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
@@ -74,6 +75,8 @@ describe('events about the injection', () => {
     const stop = injection.begin(recorder);
     expect(events.map(({ regarding }) => regarding.name)).to.deep.equal(Array.from({ length: 256 }, (_, at) => `late-${at + 44}`));
     stop();
+    appear('deleted');
+    clusterState.pods.remove(objectKey('foo', 'deleted'));
     appear('between');
     injection.begin(recorder);
     expect(events.slice(256).map(({ regarding }) => regarding.name)).to.deep.equal(['between']);
