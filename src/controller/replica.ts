@@ -2,6 +2,7 @@
  * What every replica keeps up to date, leading or not: cluster state, workload ledger and key cache, filled by informers and
  * fetches. It reads only, so that a standby can lead immediately with all it needs to know.
  */
+import { parseWorkloadKey } from '../api/kube/keys.ts';
 import { type AgentRules, ANY_AGENT_IMAGE } from '../api/kube/pod-agent.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
@@ -149,7 +150,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     ...(options.agents === undefined ? {} : { agents: options.agents }),
     relayed,
     held,
-    fromLeader: new LeaderBundles((workload) => ledger.get(workload)?.published?.current?.number ?? 0, held),
+    fromLeader: new LeaderBundles((workload) => delivery.numberOf(parseWorkloadKey(workload)), held),
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);

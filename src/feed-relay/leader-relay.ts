@@ -10,6 +10,8 @@ import { HEARTBEAT_MS } from '../feed/protocol.ts';
 import { MAX_RELAY_DOWN_BYTES, parseAgentFrame, RELAY_DOWN, RELAY_UP } from '../feed/relay-frames.ts';
 import { type FeedConnection, readFrames } from '../feed-client/feed-stream.ts';
 import type { AgentRelay, RelayedAgent } from '../feed-server/agent-streams.ts';
+import type { CloseReason } from '../feed-server/feed-refusal.ts';
+import type { PodIdentity } from '../feed-server/pod-tokens.ts';
 import { parseRelayed, type RelayedBundle } from '../feed-server/relayed-bundle.ts';
 import type { Limit } from '../limits/limit.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -78,7 +80,7 @@ class Relay implements AgentRelay {
     return this.#socket !== undefined;
   }
 
-  add(identity: Parameters<AgentRelay['add']>[0], end: Parameters<AgentRelay['add']>[1]): RelayedAgent {
+  add(identity: PodIdentity, end: (reason: CloseReason) => void): RelayedAgent {
     const agent = this.#agents.add({ identity, end });
     return {
       report: (report) => {

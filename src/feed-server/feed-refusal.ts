@@ -27,7 +27,7 @@ export type CloseReason =
   | 'expired'
   /** The pod was deleted, has terminated, or has another address or no agent any more. */
   | 'pod'
-  /** The leader ended it, which another replica serves: the pod has a newer one, or is not known to the leader. */
+  /** The leader, for which this replica serves agents, does not count it: the pod has a newer stream, or the leader does not know the pod. */
   | 'leader'
   /** This replica stops, or can neither lead nor reach the leader. */
   | 'stopping';

@@ -7,6 +7,7 @@ import { FEED_AUDIENCE } from '../api/kube/agent-contract.ts';
 import { objectKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
+import { parsePayload } from '../feed/parse-payload.ts';
 import { FeedRefusal } from './feed-refusal.ts';
 
 /** The pod that a token is bound to. */
@@ -69,12 +70,7 @@ const identitySchema: z.ZodMiniType<PodIdentity> = z.object({
 
 /** The identity in a payload, as another replica verified it; undefined: it has no identity. */
 export function parseIdentity(payload: Buffer): PodIdentity | undefined {
-  try {
-    const parsed = identitySchema.safeParse(JSON.parse(payload.toString('utf8')));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
+  return parsePayload(identitySchema, payload);
 }
 
 /** The ServiceAccount, `namespace/name`, of a token of this process, which is not verified; undefined: it is not a token of a ServiceAccount. */

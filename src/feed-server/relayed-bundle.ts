@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 import type { WorkloadKey } from '../api/kube/keys.ts';
 import { Chunk } from '../bundle/canonical-json.ts';
 import { joinFiles, splitFiles } from '../bundle/joined-files.ts';
+import { parsePayload } from '../feed/parse-payload.ts';
 import { MAX_RELAY_DOWN_BYTES } from '../feed/relay-frames.ts';
 import { type BundleContent, isPlain, PLAIN_FILE } from './loaded-bundle.ts';
 
@@ -48,7 +49,7 @@ function textOf(chunks: readonly Chunk[]): Buffer {
 /** Reads what {@link encodeRelayed} wrote; undefined: it did not. */
 export function parseRelayed(payload: Buffer): RelayedBundle | undefined {
   const end = payload.indexOf(SEPARATOR);
-  const head = parseHead(payload.subarray(0, Math.max(end, 0)).toString('utf8'));
+  const head = parsePayload(headSchema, payload.subarray(0, Math.max(end, 0)));
   const joined = head === undefined ? undefined : splitFiles(payload.subarray(end + 1));
   if (head === undefined || joined === undefined) return undefined;
   const { [TEXT_FILE]: text, ...views } = joined;
@@ -58,15 +59,6 @@ export function parseRelayed(payload: Buffer): RelayedBundle | undefined {
   if (sizes === undefined) return { workload, number, files };
   const chunks = chunksOf(text ?? files[PLAIN_FILE] ?? new Uint8Array(), sizes);
   return chunks === undefined ? undefined : { workload, number, files, chunks };
-}
-
-function parseHead(text: string): z.infer<typeof headSchema> | undefined {
-  try {
-    const parsed = headSchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** @returns undefined: the sizes are not those of the text */

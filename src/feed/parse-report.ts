@@ -2,6 +2,7 @@
  * Reads what agents say. Apart from the protocol, because only the controller does.
  */
 import * as z from 'zod/mini';
+import { parsePayload } from './parse-payload.ts';
 import { type AgentReport, FETCHED_KEY_SET, type UnknownKeys } from './protocol.ts';
 
 const reportSchema: z.ZodMiniType<AgentReport> = z.strictObject({
@@ -16,20 +17,11 @@ const unknownKeysSchema = z.record(z.string().check(z.regex(FETCHED_KEY_SET)), z
 
 /** The report in a payload; undefined: it is not one. */
 export function parseReport(payload: Buffer): AgentReport | undefined {
-  return parse(reportSchema, payload);
+  return parsePayload(reportSchema, payload);
 }
 
 /** The unknown keys in a payload; undefined: it has none. */
 export function parseUnknownKeys(payload: Buffer): UnknownKeys | undefined {
-  const parsed = parse(unknownKeysSchema, payload);
+  const parsed = parsePayload(unknownKeysSchema, payload);
   return parsed === undefined ? undefined : new Map(Object.entries(parsed));
-}
-
-function parse<T>(schema: z.ZodMiniType<T>, payload: Buffer): T | undefined {
-  try {
-    const parsed = schema.safeParse(JSON.parse(payload.toString('utf8')));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
 }
