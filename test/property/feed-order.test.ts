@@ -18,6 +18,7 @@ import { type AgentReports, createAgentReports } from '../../src/status/agent-re
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { untilIdle } from '../support/idle-scheduler.ts';
+import { numberedDigest } from '../support/numbered-agent.ts';
 import { pod } from '../unit/controller/pods-and-policies.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
@@ -67,8 +68,6 @@ const steps = fc.scheduler({
   },
 });
 
-const digestOf = (number: number): string => (number === 0 ? '' : `sha256:${String(number).padStart(64, '0')}`);
-
 describe('the feed in any order', () => {
   it('ends with the newest bundle at every agent, sent forwards, one at a time and within the limit of bytes', async () => {
     let mostUnread = 0;
@@ -91,7 +90,7 @@ describe('the feed in any order', () => {
           const newest = world.published.get(workload) ?? 0;
           const isRefused = world.refused.has(newest);
           expect(agent?.lastReceived, `the bundle of ${name}`).to.equal(newest);
-          expect(world.reports.get(name)?.revision, `the report of ${name}`).to.equal(digestOf(agent?.state.number ?? -1));
+          expect(world.reports.get(name)?.revision, `the report of ${name}`).to.equal(numberedDigest(agent?.state.number ?? -1));
           expect(world.reports.get(name)?.refused, `what ${name} refuses`).to.equal(isRefused ? 'SP_BUNDLE_SIGNATURE' : undefined);
           if (!isRefused) expect(agent?.state.number).to.equal(newest);
         }
@@ -219,7 +218,7 @@ class World {
     const isCurrent = (): boolean => this.#sockets.get(name) === ours && !isEnded;
     const report = (): void => {
       const { number, refused } = agent.state;
-      const said: AgentReport = { digest: digestOf(number), number, received, ...(refused === undefined ? {} : { refused }) };
+      const said: AgentReport = { digest: numberedDigest(number), number, received, ...(refused === undefined ? {} : { refused }) };
       const payload = encodeReport(said);
       theirs.write(Buffer.concat([frameHead(UP.report, payload.length), payload]));
     };

@@ -1,14 +1,13 @@
 /*
  * Bundles in parts, and agents that serve the pods of a node, on streams in memory.
  */
-import { duplexPair } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { objectKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { Chunk } from '../../../src/bundle/canonical-json.ts';
 import { splitFiles } from '../../../src/bundle/joined-files.ts';
-import { type Frame, FrameReader, frameHead } from '../../../src/feed/frames.ts';
+import type { Frame } from '../../../src/feed/frames.ts';
 import { PartStore } from '../../../src/feed/parts.ts';
 import { parsePodFrame, podFrameHead } from '../../../src/feed/pod-frames.ts';
 import { DOWN, HEARTBEAT_MS, MAX_DOWN_BYTES, SILENCE_MS, UP } from '../../../src/feed/protocol.ts';
@@ -18,17 +17,12 @@ import { MAX_PODS } from '../../../src/feed-server/node-stream.ts';
 import { createAgentReports } from '../../../src/status/agent-reports.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+import { type FrameEnd, framePipe } from '../../support/frame-pipe.ts';
+import { numberedDigest } from '../../support/numbered-agent.ts';
 import { pod } from '../controller/pods-and-policies.ts';
 
-const digest = (number: number): string => (number === 0 ? '' : `sha256:${String(number).padStart(64, '0')}`);
 const SHARED = `"${'s'.repeat(2000)}"`;
 const NODE_HEAD = 2000;
-
-interface Peer {
-  readonly frames: Frame[];
-  readonly send: (type: number, payload: Buffer | object) => void;
-  readonly isClosed: () => boolean;
-}
 
 describe('the streams of agents', () => {
   let clock: FakeClock;
@@ -89,29 +83,18 @@ describe('the streams of agents', () => {
     for (const name of pods.keys()) for (const listener of bundleListeners) listener(`foo/pod/${name.slice('foo/'.length)}`);
     await settle();
   };
-  const connect = (kind: 'add' | 'addNode', name: string, traits: { takesParts?: boolean; holds?: number } = {}): Peer => {
-    const [ours, theirs] = duplexPair();
-    const frames: Frame[] = [];
-    const reader = new FrameReader(MAX_DOWN_BYTES + NODE_HEAD);
-    theirs.on('data', (chunk: Buffer) => void frames.push(...(reader.push(chunk) ?? [])));
-    for (const side of [ours, theirs]) side.on('error', () => undefined);
+  const connect = (kind: 'add' | 'addNode', name: string, traits: { takesParts?: boolean; holds?: number } = {}): FrameEnd => {
+    const { socket, end } = framePipe(MAX_DOWN_BYTES + NODE_HEAD);
     const identity = { namespace: 'foo', name, uid: `uid-${name}`, serviceAccount: 'default', expiresMs: clock.wallMs() + 3_600_000 };
-    streams[kind](identity, ours, { authorities: 'pem', takesParts: true, holds: 0, ...traits });
-    return {
-      frames,
-      send: (type, payload) => {
-        const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload));
-        theirs.write(Buffer.concat([frameHead(type, bytes.length), bytes]));
-      },
-      isClosed: () => ours.destroyed,
-    };
+    streams[kind](identity, socket, { authorities: 'pem', takesParts: true, holds: 0, ...traits });
+    return end;
   };
-  const report = async (peer: Peer, number: number, received: number, more: object = {}): Promise<void> => {
-    peer.send(UP.report, { digest: digest(number), number, received, ...more });
+  const report = async (peer: FrameEnd, number: number, received: number, more: object = {}): Promise<void> => {
+    peer.send(UP.report, { digest: numberedDigest(number), number, received, ...more });
     await settle();
   };
-  const bundles = ({ frames }: Peer): readonly Frame[] => frames.filter(({ type }) => type === DOWN.bundle || type === DOWN.parts);
-  const last = (peer: Peer): Frame => bundles(peer).at(-1) ?? { type: -1, payload: Buffer.alloc(0) };
+  const bundles = ({ frames }: FrameEnd): readonly Frame[] => frames.filter(({ type }) => type === DOWN.bundle || type === DOWN.parts);
+  const last = (peer: FrameEnd): Frame => bundles(peer).at(-1) ?? { type: -1, payload: Buffer.alloc(0) };
 
   it('send an agent that takes parts only those that it lacks, and any other the whole', async () => {
     await publish(5, '[1,', SHARED, ']');
@@ -154,12 +137,12 @@ describe('the streams of agents', () => {
     expect([peer.isClosed(), closed]).to.deep.equal([true, ['garbage']]);
   });
 
-  const ofPod = (peer: Peer, type: number, name: string, payload: object | Buffer = Buffer.alloc(0)): void => {
+  const ofPod = (peer: FrameEnd, type: number, name: string, payload: object | Buffer = Buffer.alloc(0)): void => {
     const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload));
     peer.send(UP.ofPod, Buffer.concat([podFrameHead(type, name), bytes]));
   };
-  const said = (number: number, received: number): object => ({ digest: digest(number), number, received });
-  const podFrames = ({ frames }: Peer): readonly string[] =>
+  const said = (number: number, received: number): object => ({ digest: numberedDigest(number), number, received });
+  const podFrames = ({ frames }: FrameEnd): readonly string[] =>
     frames.flatMap(({ type, payload }) => {
       const frame = type === DOWN.ofPod ? parsePodFrame(payload) : undefined;
       return frame === undefined ? [] : [`${frame.type} ${frame.pod}`];
@@ -192,18 +175,18 @@ describe('the streams of agents', () => {
   });
 
   for (const [what, reason, run] of [
-    ['names a pod of another node', 'foreign', (peer: Peer) => ofPod(peer, UP.report, 'foo/elsewhere', said(0, 0))],
-    ['names a pod that does not exist', 'foreign', (peer: Peer) => ofPod(peer, UP.report, 'foo/none', said(0, 0))],
-    ['names a pod without an agent', 'foreign', (peer: Peer) => ofPod(peer, UP.report, 'foo/node', said(0, 0))],
-    ['names no pod', 'garbage', (peer: Peer) => peer.send(UP.report, said(0, 0))],
-    ['begins with something else than a report', 'garbage', (peer: Peer) => ofPod(peer, UP.unknownKeys, 'foo/web', {})],
-    ['misreports', 'garbage', (peer: Peer) => ofPod(peer, UP.report, 'foo/web', said(0, 1))],
-    ['sends half a name', 'garbage', (peer: Peer) => peer.send(UP.ofPod, Buffer.from([UP.report, 0, 50, 102]))],
-    ['sends a name that is not one', 'garbage', (peer: Peer) => ofPod(peer, UP.report, 'foo/../web', said(0, 0))],
+    ['names a pod of another node', 'foreign', (peer: FrameEnd) => ofPod(peer, UP.report, 'foo/elsewhere', said(0, 0))],
+    ['names a pod that does not exist', 'foreign', (peer: FrameEnd) => ofPod(peer, UP.report, 'foo/none', said(0, 0))],
+    ['names a pod without an agent', 'foreign', (peer: FrameEnd) => ofPod(peer, UP.report, 'foo/node', said(0, 0))],
+    ['names no pod', 'garbage', (peer: FrameEnd) => peer.send(UP.report, said(0, 0))],
+    ['begins with something else than a report', 'garbage', (peer: FrameEnd) => ofPod(peer, UP.unknownKeys, 'foo/web', {})],
+    ['misreports', 'garbage', (peer: FrameEnd) => ofPod(peer, UP.report, 'foo/web', said(0, 1))],
+    ['sends half a name', 'garbage', (peer: FrameEnd) => peer.send(UP.ofPod, Buffer.from([UP.report, 0, 50, 102]))],
+    ['sends a name that is not one', 'garbage', (peer: FrameEnd) => ofPod(peer, UP.report, 'foo/../web', said(0, 0))],
     [
       'takes and leaves a pod without end',
       'flood',
-      (peer: Peer) => {
+      (peer: FrameEnd) => {
         for (let times = 0; times <= 2 * MAX_PODS; times += 1)
           for (const type of [UP.report, UP.leave]) ofPod(peer, type, 'foo/web', type === UP.report ? said(0, 0) : Buffer.alloc(0));
       },
