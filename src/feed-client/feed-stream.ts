@@ -1,5 +1,6 @@
 /*
- * One stream of the feed, of an agent or of a replica of the controller: connects to a controller, switches the connection to frames, and ends when either side is silent.
+ * One stream of the feed, of an agent or of a replica of the controller: connects to a controller, switches the connection to frames, and ends
+ * when either side is silent.
  */
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
