@@ -1,10 +1,11 @@
 /*
  * `npm test`: every suite in turn, each with its own line in the closing table. `npm test -- NAME…` runs named suites,
  * `npm test -- FILE…` those test files with the options of their suites. A suite that this machine cannot run (no Go, not
- * root, not Linux) is reported with the reason; under CI=true that is a failure. Ends with the line `N passed, N failed`.
+ * root, not Linux) is reported with the reason; under CI=true that is a failure. What failed is repeated behind the table,
+ * where a log that was cut still has it. Ends with the line `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { planRuns, type Run } from './test-runner/suites.ts';
 
 interface Outcome {
@@ -14,12 +15,17 @@ interface Outcome {
   readonly failed: number;
   readonly seconds: number;
   readonly why: readonly string[];
+  /** What each failed command said of it, at most {@link MAX_REPORT} characters each. */
+  readonly reports: readonly string[];
 }
+
+/** Characters of a failed command's output that are repeated at the end. */
+const MAX_REPORT = 4000;
 
 /** Runs one suite with its output passed through, counting mocha's closing lines. */
 async function run({ suite, prepare, tests }: Run): Promise<Outcome> {
   const why = suite.missing();
-  if (why.length > 0) return { name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why };
+  if (why.length > 0) return { name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why, reports: [] };
   process.stdout.write(`\n${styleText('bold', `== ${suite.name}`)}\n`);
   const started = performance.now();
   const results: Result[] = [];
@@ -38,6 +44,7 @@ async function run({ suite, prepare, tests }: Run): Promise<Outcome> {
     failed,
     seconds: (performance.now() - started) / 1000,
     why: [],
+    reports: results.flatMap(({ report }) => report ?? []),
   };
 }
 
@@ -46,6 +53,8 @@ interface Result {
   readonly code: number;
   readonly passing: number;
   readonly failing: number;
+  /** Of a command that failed: mocha's list of failures, or else the end of what it printed. */
+  readonly report?: string;
 }
 
 /** Runs commands, `lanes` at the same time. The output of each follows as a whole when it ends; that of the first passes through if all begin together. */
@@ -76,17 +85,26 @@ function runCommand([command = '', ...args]: readonly string[], onOutput: (chunk
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let tail = '';
-    child.stdout.on('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer): void => {
       onOutput(chunk);
       tail = (tail + chunk.toString()).slice(-200_000);
-    });
-    child.stderr.on('data', onOutput);
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
     child.on('error', reject);
     child.on('close', (code) => {
       const count = (pattern: RegExp): number => Number(pattern.exec(tail)?.[1] ?? 0);
-      resolve({ code: code ?? 1, passing: count(/^\s*(\d+) passing/m), failing: count(/^\s*(\d+) failing/m) });
+      const result = { code: code ?? 1, passing: count(/^\s*(\d+) passing/m), failing: count(/^\s*(\d+) failing/m) };
+      resolve(code === 0 ? result : { ...result, report: reportFailure([command, ...args].at(-1) ?? '', stripVTControlCharacters(tail)) });
     });
   });
+}
+
+/** The list of failures that mocha printed, or the last lines of a command that had none. */
+function reportFailure(title: string, output: string): string {
+  const list = /^\s*\d+ failing$/m.exec(output);
+  const text = list === null ? output.trimEnd().slice(-MAX_REPORT) : output.slice(list.index, list.index + MAX_REPORT);
+  return `-- ${title}\n${text.trim()}\n`;
 }
 
 function planOrExit(args: readonly string[]): readonly Run[] {
@@ -109,6 +127,7 @@ for (const { name, state, passed, failed, seconds, why } of outcomes) {
   process.stdout.write(`${name.padEnd(12)} ${styleText(colour[state], state.padEnd(8))} ${counts}\n`);
   for (const reason of why) process.stdout.write(`${' '.repeat(13)}${styleText('yellow', `NOT CHECKED: ${reason}`)}\n`);
 }
+for (const report of outcomes.flatMap(({ reports }) => reports)) process.stdout.write(`\n${report}`);
 const skipped = outcomes.filter((outcome) => outcome.state === 'not run').length;
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0) + (ci ? skipped : 0);
