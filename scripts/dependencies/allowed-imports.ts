@@ -500,7 +500,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'zod/v4/core',
       'zod/v4/mini',
     ],
-    maxKiB: 840,
+    maxKiB: 640,
   },
   'agent-feed': {
     // Of `limits` only what holds no counters: the agent's counters are in its own file.
@@ -514,21 +514,21 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'replace-file.ts',
     ],
     npm: [],
-    maxKiB: 28,
+    maxKiB: 20,
   },
   'controller-traces': {
     packages: ['limits/containers.ts', 'limits/timers.ts', 'text.ts', 'traces'],
     npm: [],
-    maxKiB: 20,
+    maxKiB: 14,
   },
   profiling: {
     packages: ['limits/limit.ts', 'limits/profile-limits.ts', 'limits/timers.ts', 'profiling'],
     npm: ['pprof-format'],
-    maxKiB: 48,
+    maxKiB: 36,
   },
   'agent-traces': {
     packages: ['agent/log', 'agent/traces', 'http', 'limits/containers.ts', 'limits/timers.ts', 'text.ts', 'traces'],
     npm: [],
-    maxKiB: 24,
+    maxKiB: 16,
   },
 };

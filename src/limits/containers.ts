@@ -103,6 +103,111 @@ export class BoundedMap<K, V> {
   }
 }
 
+/** Slots of a new {@link BoundedIdMap}. */
+const FEW_SLOTS = 8;
+/** Slots that an empty one keeps. */
+const KEPT_SLOTS = 128;
+
+/**
+ * A map from numbers that come and go, such as those of streams, with a limited number of keys. The built-in map moves to a new table whenever it
+ * has removed as many keys as it has room for, and V8 links each table that it leaves to the next one: once a table has become old, whatever
+ * its successors held stays alive until the whole heap is collected. This one stays in its table.
+ */
+export class BoundedIdMap<V extends object> {
+  readonly #limit: Limit;
+  readonly #max: number;
+  #keys: number[] = emptySlots(FEW_SLOTS, 0);
+  /** A power of two of slots; an entry is in the first free one from that of its key, and no free one is between. */
+  #values: (V | undefined)[] = emptySlots(FEW_SLOTS, undefined);
+  #size = 0;
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(key: number): V | undefined {
+    return this.#values[this.#slotOf(key)];
+  }
+
+  /** @returns false: the map is full, which is counted, and does not have `key` */
+  set(key: number, value: V): boolean {
+    let at = this.#slotOf(key);
+    if (this.#values[at] === undefined) {
+      if (this.#size >= this.#max) {
+        this.#limit.hit();
+        return false;
+      }
+      if (this.#size * 2 >= this.#values.length) {
+        this.#resize(this.#values.length * 2);
+        at = this.#slotOf(key);
+      }
+      this.#size += 1;
+    }
+    this.#keys[at] = key;
+    this.#values[at] = value;
+    return true;
+  }
+
+  /** @returns false: there was no such key */
+  delete(key: number): boolean {
+    const mask = this.#values.length - 1;
+    let free = this.#slotOf(key);
+    if (this.#values[free] === undefined) return false;
+    for (let at = (free + 1) & mask; this.#values[at] !== undefined; at = (at + 1) & mask) {
+      const other = this.#keys[at] as number;
+      // It stays where it is if its way there does not lead over the free slot.
+      if (((at - other) & mask) < ((at - free) & mask)) continue;
+      this.#keys[free] = other;
+      this.#values[free] = this.#values[at];
+      free = at;
+    }
+    this.#values[free] = undefined;
+    this.#size -= 1;
+    if (this.#size === 0 && mask >= KEPT_SLOTS) this.#resize(FEW_SLOTS);
+    return true;
+  }
+
+  /** The values of now, by ascending keys. */
+  values(): readonly V[] {
+    return this.#entries()
+      .toSorted(([one], [other]) => one - other)
+      .map(([, value]) => value);
+  }
+
+  #entries(): (readonly [key: number, value: V])[] {
+    return this.#values.flatMap((value, at) => (value === undefined ? [] : [[this.#keys[at] as number, value] as const]));
+  }
+
+  /** Where the value of `key` is or belongs. */
+  #slotOf(key: number): number {
+    const mask = this.#values.length - 1;
+    let at = key & mask;
+    while (this.#values[at] !== undefined && this.#keys[at] !== key) at = (at + 1) & mask;
+    return at;
+  }
+
+  #resize(slots: number): void {
+    const entries = this.#entries();
+    this.#keys = emptySlots(slots, 0);
+    this.#values = emptySlots(slots, undefined);
+    for (const [key, value] of entries) {
+      const at = this.#slotOf(key);
+      this.#keys[at] = key;
+      this.#values[at] = value;
+    }
+  }
+}
+
+function emptySlots<T>(length: number, content: T): T[] {
+  return Array.from({ length }, () => content);
+}
+
 /** An array with a limited length: a stack by `pop`, a queue by `shift`. */
 export class BoundedList<T> {
   readonly #limit: Limit;

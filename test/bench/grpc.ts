@@ -15,7 +15,7 @@ import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
 import { findEnvoy, writeGrpcEnvoyConfig } from './support/envoy.ts';
 import { pairedRatio } from './support/paired-ratio.ts';
-import { type Pinned, startPinned } from './support/processes.ts';
+import { anonymousMiB, type Pinned, startPinned } from './support/processes.ts';
 import { reportRatio, TOLERANCE } from './support/ratios.ts';
 import { median } from './support/side-by-side.ts';
 
@@ -123,7 +123,8 @@ async function main(): Promise<void> {
       reportRatio(['grpc', `${connections}x${streams}`, kind, 'CPU to Envoy'], ratio, TOLERANCE.cpu);
     }
   }
-  process.stdout.write(`RSS MiB: agent ${agent.rssMiB().toFixed(0)}, Envoy ${envoy.rssMiB().toFixed(0)}\n`);
+  const memory = (one: Pinned): string => `${one.rssMiB().toFixed(0)} (${anonymousMiB(one.pid).toFixed(0)} without files)`;
+  process.stdout.write(`RSS MiB: agent ${memory(agent)}, Envoy ${memory(envoy)}\n`);
   for (const process of [agent, envoy, app]) await process.stop();
   rmSync(folder, { recursive: true });
 }

@@ -3,7 +3,7 @@
  */
 import type { HeaderList } from '../../http/header-list.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { BoundedList, BoundedMap, BoundedSet } from '../../limits/containers.ts';
+import { BoundedIdMap, BoundedList, BoundedSet } from '../../limits/containers.ts';
 import { ControlCredit } from './control-credit.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { DEFAULT_WINDOW, type H2Error, LARGEST_WINDOW, PAYLOAD_BYTES } from './frames.ts';
@@ -17,7 +17,7 @@ export abstract class ConnectionOutput implements StreamOwner {
   isFull = false;
   protected readonly out: FrameWriter = new FrameWriter();
   protected readonly control: ControlCredit = new ControlCredit();
-  readonly #streams: BoundedMap<number, Http2Stream>;
+  readonly #streams: BoundedIdMap<Http2Stream>;
   readonly #blocked: BoundedSet<Http2Stream>;
   readonly #endings = new RecentStreams();
   /** Streams of which the read at hand has delivered something. */
@@ -26,7 +26,7 @@ export abstract class ConnectionOutput implements StreamOwner {
   #flushScheduled = false;
 
   constructor(maxStreams: number) {
-    this.#streams = new BoundedMap(LIMITS.connectionStreams, maxStreams);
+    this.#streams = new BoundedIdMap(LIMITS.connectionStreams, maxStreams);
     this.#blocked = new BoundedSet(LIMITS.connectionStreams, maxStreams);
   }
 
@@ -101,7 +101,7 @@ export abstract class ConnectionOutput implements StreamOwner {
     return this.#streams.get(streamId);
   }
 
-  protected allStreams(): IterableIterator<Http2Stream> {
+  protected allStreams(): readonly Http2Stream[] {
     return this.#streams.values();
   }
 

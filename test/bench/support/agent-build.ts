@@ -2,34 +2,14 @@
  * Builds what the proxy benchmarks run: the agent of a source tree as one file, and the application behind it.
  */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import type * as Build from '../../../scripts/build.ts';
 
-/** Bundles the agent of the source tree `root` into `outfile`, as the product's build does. */
+/** Bundles the agent of the source tree `root` into `outfile`, with the options of that tree's build. */
 export async function buildAgent(root: string, outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(root, 'src/main/agent.ts')],
-    absWorkingDir: root,
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minifySyntax: true,
-    // As in the build: neither is part of the agent's file.
-    plugins: [
-      {
-        name: 'separate-files',
-        setup: (bundler) => {
-          bundler.onResolve({ filter: /\/feed-source\.ts$/ }, () => ({ path: './agent-feed.mjs', external: true }));
-          bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true }));
-          bundler.onResolve({ filter: /\/profile-server\.ts$/ }, () => ({ path: './profiling.mjs', external: true }));
-          bundler.onResolve({ filter: /\/traces\.ts$/ }, () => ({ path: './agent-traces.mjs', external: true }));
-        },
-      },
-    ],
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
-  });
+  const { buildOptions } = (await import(join(resolve(root), 'scripts/build.ts'))) as typeof Build;
+  await build({ ...buildOptions('agent'), entryPoints: [join(root, 'src/main/agent.ts')], absWorkingDir: resolve(root), outfile });
 }
 
 /** Compiles the application. @returns path of the binary @throws Error without a C compiler */

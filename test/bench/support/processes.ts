@@ -105,13 +105,22 @@ function cpuNanos(pid: number): number {
 
 /** Resident memory of a process now, in MiB. */
 export function rssMiB(pid: number): number {
-  const line = /^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? 0) / 1024;
+  return statusMiB(pid, 'VmRSS');
 }
 
 /** Highest resident memory of a process so far, in MiB. */
 export function peakRssMiB(pid: number): number {
-  const line = /^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return statusMiB(pid, 'VmHWM');
+}
+
+/** Resident memory that is no file, in MiB: without the program text, which processes of one image share. */
+export function anonymousMiB(pid: number): number {
+  return statusMiB(pid, 'RssAnon');
+}
+
+/** A line of /proc/PID/status that is an amount of memory, in MiB. */
+function statusMiB(pid: number, name: 'VmRSS' | 'VmHWM' | 'RssAnon'): number {
+  const line = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1] ?? 0) / 1024;
 }
 

@@ -9,42 +9,50 @@ const INDEXED = 0x80;
 const PLAIN = 0x00;
 const NEVER_INDEXED = 0x10;
 
-/** The first entry with this name. */
-const NAMES: ReadonlyMap<string, number> = new Map(firstIndexes());
-/** Names of which the table has values. */
-const WITH_VALUES: ReadonlySet<string> = new Set([':method', ':path', ':scheme', ':status', 'accept-encoding']);
 /** A proxy behind the receiver must not put them into a table either (RFC 7541 section 7.1.3). */
 const SECRETS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization', 'set-cookie']);
 
-/** Descending: the first of several entries with one name comes last. */
-function firstIndexes(): readonly (readonly [name: string, index: number])[] {
-  return Array.from(
-    { length: STATIC_ENTRIES },
-    (_, at) => [STATIC_TABLE[(STATIC_ENTRIES - at - 1) * 2] ?? '', STATIC_ENTRIES - at] as const,
-  );
+/** A name of the static table. */
+interface StaticName {
+  /** The first entry with this name. */
+  readonly index: number;
+  readonly pattern: typeof PLAIN | typeof NEVER_INDEXED;
+  /** The entries by their values; undefined: none has one. */
+  readonly values: ReadonlyMap<string, number> | undefined;
+}
+
+const ENTRIES = Array.from({ length: STATIC_ENTRIES }, (_, at) => ({
+  name: STATIC_TABLE[at * 2] ?? '',
+  value: STATIC_TABLE[at * 2 + 1] ?? '',
+  index: at + 1,
+}));
+const NAMES: ReadonlyMap<string, StaticName> = new Map(ENTRIES.map(({ name }) => [name, staticName(name)]));
+
+function staticName(name: string): StaticName {
+  const entries = ENTRIES.filter((entry) => entry.name === name);
+  const values: ReadonlyMap<string, number> = new Map(entries.map(({ value, index }) => [value, index]));
+  return {
+    index: entries[0]?.index ?? 0,
+    pattern: SECRETS.has(name) ? NEVER_INDEXED : PLAIN,
+    values: entries[0]?.value === '' ? undefined : values,
+  };
 }
 
 /** Writes one field. @param name in lower case */
 export function encodeField(out: ByteWriter, name: string, value: string): void {
-  const index = NAMES.get(name);
-  if (index === undefined) {
+  const known = NAMES.get(name);
+  if (known === undefined) {
     out.byte(PLAIN);
     writeString(out, name);
   } else {
-    const whole = WITH_VALUES.has(name) ? indexOfField(index, name, value) : 0;
-    if (whole !== 0) {
+    const whole = known.values?.get(value);
+    if (whole !== undefined) {
       out.byte(INDEXED | whole);
       return;
     }
-    writeInteger(out, SECRETS.has(name) ? NEVER_INDEXED : PLAIN, 0x0f, index);
+    writeInteger(out, known.pattern, 0x0f, known.index);
   }
   writeString(out, value);
-}
-
-/** @returns 0: the table has no such field */
-function indexOfField(first: number, name: string, value: string): number {
-  for (let index = first; STATIC_TABLE[index * 2 - 2] === name; index += 1) if (STATIC_TABLE[index * 2 - 1] === value) return index;
-  return 0;
 }
 
 function writeString(out: ByteWriter, text: string): void {
