@@ -1,20 +1,25 @@
 /*
  * Decompresses with a bound on the result.
  */
-import { gunzip, gunzipSync } from 'node:zlib';
+import type * as Zlib from 'node:zlib';
 
 /** Bytes of one piece of the result. Each is handed to the event loop. */
 const CHUNK_BYTES = 64 * 1024;
 
+/** Loaded with its first use: most bundles are not compressed, and each agent would parse it as it starts. */
+function zlib(): typeof Zlib {
+  return process.getBuiltinModule('node:zlib');
+}
+
 /** @throws RangeError when the result has more than `most` bytes; Error when `compressed` is not gzip, or truncated */
 export function gunzipAtOnce(compressed: Uint8Array, most: number): Uint8Array {
-  return gunzipSync(compressed, { maxOutputLength: Math.max(1, most) });
+  return zlib().gunzipSync(compressed, { maxOutputLength: Math.max(1, most) });
 }
 
 /** The same on another thread. */
 export function gunzipApart(compressed: Uint8Array, most: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    gunzip(compressed, { maxOutputLength: Math.max(1, most), chunkSize: CHUNK_BYTES }, (error, result) => {
+    zlib().gunzip(compressed, { maxOutputLength: Math.max(1, most), chunkSize: CHUNK_BYTES }, (error, result) => {
       if (error === null) resolve(result);
       else reject(error);
     });
