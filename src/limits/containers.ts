@@ -110,7 +110,7 @@ const KEPT_SLOTS = 128;
 
 /**
  * A map from numbers that come and go, such as those of streams, with a limited number of keys. The built-in map moves to a new table whenever it
- * has removed as many keys as it has room for, and V8 links each table that it leaves to the next one: once a table has become old, whatever
+ * has removed as many keys as it has space for, and V8 links each table that it leaves to the next one: once a table has become old, whatever
  * its successors held stays alive until the whole heap is collected. This one stays in its table.
  */
 export class BoundedIdMap<V extends object> {

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { IMAGES } from '../../scripts/release/image-contents.ts';
 import { until } from './fake-clock.ts';
 
 export interface ControllerSettings {
@@ -31,13 +32,15 @@ export interface ControllerProcess {
   readonly kill: () => Promise<void>;
 }
 
+/** The flags of Node.js in the image. */
+const FLAGS = IMAGES.controller.entrypoint.filter((part) => part.startsWith('--'));
 const ENTRY = fileURLToPath(new URL('../../src/main/controller.ts', import.meta.url));
 
 /** Starts a controller; resolves when it has bound its port, perhaps before it is ready. */
 export async function startController(settings: ControllerSettings): Promise<ControllerProcess> {
   const child = spawn(
     process.execPath,
-    [settings.entry ?? ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'],
+    [...FLAGS, settings.entry ?? ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'],
     {
       env: {
         PATH: process.env['PATH'] ?? '',

@@ -17,7 +17,7 @@ import { AGENT_GROUP, type Slot } from './redirect.ts';
 const CLOCK = new URL('set-clock.mjs', import.meta.url).pathname;
 const START_MS = 60_000;
 const ACTIVE_MS = 30_000;
-/** The oracle may run at the lowest priority, beside anything. */
+/** The oracle may run at the lowest priority on a busy machine. */
 const LINE_MS = 60_000;
 const POLL_MS = 2;
 
