@@ -46,7 +46,6 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
       '--disable-sigusr1',
       '--disable-warning=ExperimentalWarning',
       '--max-semi-space-size=2',
-      '--min-semi-space-size=2',
       '--v8-pool-size=1',
       '--max-old-space-size=160',
       '--openssl-config=/app/agent-openssl.cnf',

@@ -173,11 +173,10 @@ export class BoundedIdMap<V extends object> {
     return true;
   }
 
-  /** The values of now, by ascending keys. */
-  values(): readonly V[] {
-    return this.#entries()
-      .toSorted(([one], [other]) => one - other)
-      .map(([, value]) => value);
+  /** The values of now by ascending keys, without those that are deleted meanwhile. */
+  *values(): IterableIterator<V> {
+    const entries = this.#entries().toSorted(([one], [other]) => one - other);
+    for (const [key, value] of entries) if (this.get(key) === value) yield value;
   }
 
   #entries(): (readonly [key: number, value: V])[] {

@@ -186,7 +186,7 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
 
   protected override onGoaway(lastStreamId: number): void {
     this.#nextStreamId = LARGEST_WINDOW;
-    for (const stream of this.allStreams() as readonly Http2ClientStream[]) {
+    for (const stream of this.allStreams() as IterableIterator<Http2ClientStream>) {
       if (stream.id <= lastStreamId) continue;
       this.onStreamOver(stream);
       stream.unprocessed();
@@ -252,7 +252,7 @@ export class Http2ClientConnection extends Http2Connection implements OutgoingSo
     this.isEnding = true;
     this.reader.stop();
     this.headerFrames.clear();
-    for (const stream of this.allStreams() as readonly Http2ClientStream[]) {
+    for (const stream of this.allStreams() as IterableIterator<Http2ClientStream>) {
       this.onStreamOver(stream);
       stream.fail(failure, this.#fault, undefined);
     }

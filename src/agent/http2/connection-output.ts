@@ -101,7 +101,7 @@ export abstract class ConnectionOutput implements StreamOwner {
     return this.#streams.get(streamId);
   }
 
-  protected allStreams(): readonly Http2Stream[] {
+  protected allStreams(): IterableIterator<Http2Stream> {
     return this.#streams.values();
   }
 

@@ -81,7 +81,7 @@ export class Http2ServerConnection extends Http2Connection implements SocketEven
   shutDown(): void {
     this.#reason ??= 'shutdown';
     this.#refuseMore();
-    for (const stream of this.allStreams() as readonly Http2ServerStream[]) stream.shutDown();
+    for (const stream of this.allStreams() as IterableIterator<Http2ServerStream>) stream.shutDown();
   }
 
   /** Drops the connection. */
@@ -245,7 +245,7 @@ export class Http2ServerConnection extends Http2Connection implements SocketEven
   }
 
   #sweepStreams(nowMs: number, unreadTimeoutMs: number): void {
-    for (const stream of this.allStreams() as readonly Http2ServerStream[]) {
+    for (const stream of this.allStreams() as IterableIterator<Http2ServerStream>) {
       if (!stream.sweep(nowMs, unreadTimeoutMs)) this.resetStream(stream, H2_ERROR.cancel);
     }
   }
