@@ -33,7 +33,7 @@ import { openPolicyCluster } from '../support/policy-cluster.ts';
 import { cost, counters, print, spread, untilQuiet } from './support/controller-figures.ts';
 import { LoopDelay } from './support/loop-delay.ts';
 import { cpuMicros, peakRssMiB, rssMiB } from './support/processes.ts';
-import { closeConnections, reviews, WEBHOOK_PORT } from './support/reviews.ts';
+import { reviews, WEBHOOK_PORT } from './support/reviews.ts';
 
 const PATIENCE_MS = 300_000;
 const SYSTEM = 'sallyport-system';
@@ -257,7 +257,6 @@ async function measureWebhook(bench: Bench): Promise<void> {
     'RSS MiB': rssMiB(controller.pid),
     'peak MiB': peakRssMiB(controller.pid),
   });
-  closeConnections();
   await controller.stop();
 }
 

@@ -54,6 +54,8 @@ export interface RecordedRequest {
   readonly at?: number;
   /** Absent: Envoy rejected the configuration and served no request. */
   readonly observed?: Observed;
+  /** `observed` is without what no access log of an agent says. */
+  readonly isSeenOnTheWire?: true;
 }
 
 export interface RecordedRejection {

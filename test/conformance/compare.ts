@@ -111,3 +111,10 @@ function sortMembers(_name: string, value: unknown): unknown {
 function text(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '(absent)');
 }
+
+/** The outcome without the policies that decided a dry run, with what they decided. */
+export function withoutDryRunPolicies(observed: Observed): Observed {
+  const { dryRun, ...rest } = observed;
+  if (dryRun === undefined) return observed;
+  return { ...(rest as Observed), dryRun: Object.fromEntries(Object.entries(dryRun).filter(([name]) => name.endsWith('_engine_result'))) };
+}

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { JwtRule } from '../../src/api/istio/resources.ts';
 import { OTHER_TARGET, oddAnswerOf, REPLACED } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
-import { compareOutcome, type FieldDifference } from './compare.ts';
+import { compareOutcome, type FieldDifference, withoutDryRunPolicies } from './compare.ts';
 import { decide } from './library.ts';
 import { http1Text } from './read-request.ts';
 import { isSignedBy, keysBeyondLimits, parseStrictly, symmetricKeys, tokensIn } from './sent-tokens.ts';
@@ -265,8 +265,9 @@ function hasNoKey({ outcome, body, headers }: Observed): boolean {
 const DECISION = { framing: false, everyHeader: false };
 
 /** Whether `decided` is what was recorded, but for the form of a query without its token. */
-function isDecidedAsRecorded({ observed }: RecordedRequest, decided: Observed): boolean {
-  return compareOutcome(observed ?? { outcome: 'allow' }, decided, DECISION).every(isEscapedQuery);
+function isDecidedAsRecorded({ observed, isSeenOnTheWire }: RecordedRequest, decided: Observed): boolean {
+  const seen = isSeenOnTheWire === true ? withoutDryRunPolicies(decided) : decided;
+  return compareOutcome(observed ?? { outcome: 'allow' }, seen, DECISION).every(isEscapedQuery);
 }
 
 function isEscapedQuery({ field, recorded, ours }: FieldDifference): boolean {

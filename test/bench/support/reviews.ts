@@ -1,8 +1,11 @@
 /*
- * Reviews of pods and policies, sent to the webhook itself as an API server does.
+ * Reviews of pods and policies, sent to the webhook itself as an API server does; in a thread, because the benchmark reads what the controller
+ * writes meanwhile.
  */
+import { once } from 'node:events';
 import { Agent, request as httpsRequest } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { workloadSpec } from '../../support/loaded-cluster.ts';
 
 /** As of an API server, which keeps its connections. */
@@ -10,11 +13,6 @@ const connections = new Agent({ keepAlive: true, maxSockets: 8, rejectUnauthoriz
 
 /** Port of the webhook under measurement. */
 export const WEBHOOK_PORT = 29_443;
-
-/** Closes the connections to the webhook. */
-export function closeConnections(): void {
-  connections.destroy();
-}
 
 /** Milliseconds of one review, sent to the webhook itself. */
 function review(path: string, object: object): Promise<number> {
@@ -46,6 +44,13 @@ function review(path: string, object: object): Promise<number> {
 
 /** Sends 50 reviews a second, half of them of pods. @returns the milliseconds of each */
 export async function reviews(seconds: number): Promise<readonly number[]> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: seconds });
+  const [result] = (await once(worker, 'message')) as [readonly number[]];
+  await once(worker, 'exit');
+  return result;
+}
+
+async function sendReviews(seconds: number): Promise<readonly number[]> {
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -65,4 +70,9 @@ export async function reviews(seconds: number): Promise<readonly number[]> {
     sent.push(at % 2 === 0 ? review('/mutate', pod) : review('/validate', policy));
   }
   return await Promise.all(sent);
+}
+
+if (!isMainThread && typeof workerData === 'number') {
+  parentPort?.postMessage(await sendReviews(workerData));
+  connections.destroy();
 }

@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Observed, RecordedCase, RecordedRequest } from '../../conformance/case-file.ts';
+import { withoutDryRunPolicies } from '../../conformance/compare.ts';
 import { hasMeshIdentity } from '../../conformance/mesh-clients.ts';
 import type { WayIn } from '../../conformance/way-in.ts';
 
@@ -55,10 +56,8 @@ export function wireWay(directory: string): WayIn {
 /** The case without what no access log of an agent says: which dry-run rule decided. */
 export function asSeenOnTheWire(recorded: RecordedCase): RecordedCase {
   const requests = recorded.requests.map((request): RecordedRequest => {
-    const { dryRun, ...rest } = request.observed ?? {};
-    if (dryRun === undefined) return request;
-    const results = Object.fromEntries(Object.entries(dryRun).filter(([name]) => name.endsWith('_engine_result')));
-    return { ...request, observed: { ...(rest as Observed), dryRun: results } };
+    if (request.observed === undefined) return request;
+    return { ...request, isSeenOnTheWire: true, observed: withoutDryRunPolicies(request.observed) };
   });
   return { ...recorded, requests };
 }
