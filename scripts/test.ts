@@ -1,8 +1,8 @@
 /*
  * `npm test`: every suite in turn, each with its own line in the closing table. `npm test -- NAME…` runs named suites,
  * `npm test -- FILE…` those test files with the options of their suites. A suite that this machine cannot run (no Go, not
- * root, not Linux) is reported with the reason; under CI=true that is a failure. What failed is repeated behind the table,
- * where a log that was cut still has it. Ends with the line `N passed, N failed`.
+ * root, not Linux) is reported with the reason; under CI=true that is a failure. Failures are repeated after the table,
+ * where a truncated log still has them. Ends with the line `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { stripVTControlCharacters, styleText } from 'node:util';
@@ -15,10 +15,12 @@ interface Outcome {
   readonly failed: number;
   readonly seconds: number;
   readonly why: readonly string[];
-  /** What each failed command said of it, at most {@link MAX_REPORT} characters each. */
+  /** The failures of each failed command, at most {@link MAX_REPORT} characters each. */
   readonly reports: readonly string[];
 }
 
+/** Characters of a command's output that are kept for its closing lines. */
+const MAX_TAIL = 200_000;
 /** Characters of a failed command's output that are repeated at the end. */
 const MAX_REPORT = 4000;
 
@@ -84,18 +86,25 @@ async function runTests(commands: readonly (readonly string[])[], lanes: number)
 function runCommand([command = '', ...args]: readonly string[], onOutput: (chunk: Buffer) => void): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let tail = '';
+    const tail = { stdout: '', both: '' };
     const read = (chunk: Buffer): void => {
       onOutput(chunk);
-      tail = (tail + chunk.toString()).slice(-200_000);
+      tail.both = (tail.both + chunk.toString()).slice(-MAX_TAIL);
     };
-    child.stdout.on('data', read);
+    child.stdout.on('data', (chunk: Buffer) => {
+      read(chunk);
+      tail.stdout = (tail.stdout + chunk.toString()).slice(-MAX_TAIL);
+    });
     child.stderr.on('data', read);
     child.on('error', reject);
     child.on('close', (code) => {
-      const count = (pattern: RegExp): number => Number(pattern.exec(tail)?.[1] ?? 0);
+      const count = (pattern: RegExp): number => Number(pattern.exec(tail.stdout)?.[1] ?? 0);
       const result = { code: code ?? 1, passing: count(/^\s*(\d+) passing/m), failing: count(/^\s*(\d+) failing/m) };
-      resolve(code === 0 ? result : { ...result, report: reportFailure([command, ...args].at(-1) ?? '', stripVTControlCharacters(tail)) });
+      // A line of standard error may be in the middle of mocha's closing lines.
+      const output = result.failing > 0 ? tail.stdout : tail.both;
+      resolve(
+        code === 0 ? result : { ...result, report: reportFailure([command, ...args].at(-1) ?? '', stripVTControlCharacters(output)) },
+      );
     });
   });
 }

@@ -6,7 +6,7 @@ import type * as Zlib from 'node:zlib';
 /** Bytes of one piece of the result. Each is handed to the event loop. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Loaded with its first use: most bundles are not compressed, and each agent would parse it as it starts. */
+/** Loaded on first use: small bundles are not compressed, and an agent that reads no other starts without it. */
 function zlib(): typeof Zlib {
   return process.getBuiltinModule('node:zlib');
 }

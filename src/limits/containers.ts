@@ -109,15 +109,16 @@ const FEW_SLOTS = 8;
 const KEPT_SLOTS = 128;
 
 /**
- * A map from numbers that come and go, such as those of streams, with a limited number of keys. The built-in map moves to a new table whenever it
- * has removed as many keys as it has space for, and V8 links each table that it leaves to the next one: once a table has become old, whatever
- * its successors held stays alive until the whole heap is collected. This one stays in its table.
+ * A map with a limited number of keys that are non-negative integers below 2^31, for keys that are added and removed all the time, such as stream
+ * IDs. A built-in `Map` allocates a new table again and again while keys come and go, and V8 links each old table to the next one: after an old
+ * table is promoted to the old generation, everything that later tables held stays alive until the next full garbage collection. This map reuses
+ * its slots, and a table that it replaces does not refer to the next one.
  */
 export class BoundedIdMap<V extends object> {
   readonly #limit: Limit;
   readonly #max: number;
   #keys: number[] = emptySlots(FEW_SLOTS, 0);
-  /** A power of two of slots; an entry is in the first free one from that of its key, and no free one is between. */
+  /** The number of slots is a power of two. The search for a key begins at slot `key & (slots - 1)` and ends at an empty slot. */
   #values: (V | undefined)[] = emptySlots(FEW_SLOTS, undefined);
   #size = 0;
 
@@ -161,7 +162,7 @@ export class BoundedIdMap<V extends object> {
     if (this.#values[free] === undefined) return false;
     for (let at = (free + 1) & mask; this.#values[at] !== undefined; at = (at + 1) & mask) {
       const other = this.#keys[at] as number;
-      // It stays where it is if its way there does not lead over the free slot.
+      // The search for it does not pass the free slot.
       if (((at - other) & mask) < ((at - free) & mask)) continue;
       this.#keys[free] = other;
       this.#values[free] = this.#values[at];
@@ -173,7 +174,7 @@ export class BoundedIdMap<V extends object> {
     return true;
   }
 
-  /** The values of now by ascending keys, without those that are deleted meanwhile. */
+  /** The values at the start of the iteration, in ascending order of keys; skips those that are deleted during it. */
   *values(): IterableIterator<V> {
     const entries = this.#entries().toSorted(([one], [other]) => one - other);
     for (const [key, value] of entries) if (this.get(key) === value) yield value;
@@ -183,7 +184,7 @@ export class BoundedIdMap<V extends object> {
     return this.#values.flatMap((value, at) => (value === undefined ? [] : [[this.#keys[at] as number, value] as const]));
   }
 
-  /** Where the value of `key` is or belongs. */
+  /** The slot of `key`; the empty slot for it when the map does not have it. */
   #slotOf(key: number): number {
     const mask = this.#values.length - 1;
     let at = key & mask;

@@ -54,7 +54,7 @@ export interface RecordedRequest {
   readonly at?: number;
   /** Absent: Envoy rejected the configuration and served no request. */
   readonly observed?: Observed;
-  /** `observed` is without what no access log of an agent says. */
+  /** `observed` has only what a client and an agent's access log show. */
   readonly isSeenOnTheWire?: true;
 }
 

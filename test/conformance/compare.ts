@@ -112,7 +112,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '(absent)');
 }
 
-/** The outcome without the policies that decided a dry run, with what they decided. */
+/** The outcome with the results of dry runs, without the policies that decided them. */
 export function withoutDryRunPolicies(observed: Observed): Observed {
   const { dryRun, ...rest } = observed;
   if (dryRun === undefined) return observed;

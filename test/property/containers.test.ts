@@ -11,12 +11,12 @@ const step = fc.oneof(
 );
 
 describe('the map of ids', () => {
-  it('does what a map with a limit does, in any order of steps and over any number of keys', () => {
+  it('behaves like a built-in map with a limit, in any order of steps', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 600 }), fc.integer({ min: 1, max: 200 }), fc.constantFrom(1, 2, 16), (steps, max, factor) => {
         const [map, model] = [new BoundedIdMap<{ readonly key: number }>(count('ids', max)), new Map<number, { readonly key: number }>()];
         for (const { kind, key: drawn } of steps) {
-          // Multiples of powers of two begin in the same slots.
+          // Multiples of a power of two collide.
           const id = drawn * factor;
           const value = { key: id };
           const isFull = model.size >= max && !model.has(id);

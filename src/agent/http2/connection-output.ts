@@ -105,6 +105,7 @@ export abstract class ConnectionOutput implements StreamOwner {
     return this.#streams.values();
   }
 
+  /** The caller compares {@link streamCount} with the maximum before it opens a stream. */
   protected addStream(stream: Http2Stream): void {
     this.#streams.set(stream.id, stream);
   }

@@ -8,8 +8,9 @@ import type * as Build from '../../../scripts/build.ts';
 
 /** Bundles the agent of the source tree `root` into `outfile`, with the options of that tree's build. */
 export async function buildAgent(root: string, outfile: string): Promise<void> {
-  const { buildOptions } = (await import(join(resolve(root), 'scripts/build.ts'))) as typeof Build;
-  await build({ ...buildOptions('agent'), entryPoints: [join(root, 'src/main/agent.ts')], absWorkingDir: resolve(root), outfile });
+  const absWorkingDir = resolve(root);
+  const { buildOptions } = (await import(join(absWorkingDir, 'scripts/build.ts'))) as typeof Build;
+  await build({ ...buildOptions('agent'), entryPoints: [join(absWorkingDir, 'src/main/agent.ts')], absWorkingDir, outfile });
 }
 
 /** Compiles the application. @returns path of the binary @throws Error without a C compiler */

@@ -113,7 +113,7 @@ export function peakRssMiB(pid: number): number {
   return statusMiB(pid, 'VmHWM');
 }
 
-/** Resident memory that is no file, in MiB: without the program text, which processes of one image share. */
+/** Resident memory without mapped files, in MiB: processes of one image share the program text. */
 export function anonymousMiB(pid: number): number {
   return statusMiB(pid, 'RssAnon');
 }

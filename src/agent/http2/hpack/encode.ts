@@ -17,7 +17,7 @@ interface StaticName {
   /** The first entry with this name. */
   readonly index: number;
   readonly pattern: typeof PLAIN | typeof NEVER_INDEXED;
-  /** The entries by their values; undefined: none has one. */
+  /** Index of the entry with each value; undefined: the entries have no values. */
   readonly values: ReadonlyMap<string, number> | undefined;
 }
 
