@@ -3,8 +3,7 @@
  * leads, and stops everything in the reverse order.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey, type WorkloadRef } from '../api/kube/keys.ts';
-import type { SlimPod } from '../api/kube/slim.ts';
+import { objectKey } from '../api/kube/keys.ts';
 import { fencedClient } from '../cluster/fenced-client.ts';
 import { type LeaseTerm, runWithLease } from '../cluster/lease.ts';
 import { createRecorder, type Recorder } from '../cluster/recorder.ts';
@@ -13,6 +12,8 @@ import type { FeedSource } from '../feed-server/agent-streams.ts';
 import type { PodSource } from '../feed-server/identity-table.ts';
 import type { Check } from '../ops-server/health.ts';
 import { type EditedPods, editedPods } from '../resolve/edited-pods.ts';
+import type { FactSource } from '../webhook/fact-source.ts';
+import { createAdmissionFacts } from './admission-facts.ts';
 import { createFeedSource } from './feed-source.ts';
 import { createGauges } from './gauges.ts';
 import { InjectionEvents } from './injection-events.ts';
@@ -38,12 +39,8 @@ export interface Manager {
   readonly whyOverBudget: (policy: Policy) => string | undefined;
   /** The policies of each set of pods that an edit of a policy changes, from the caches of this replica. */
   readonly editedPods: (policy: Policy) => EditedPods;
-  /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
-  readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
-  /** Labels of a namespace, from the caches of this replica; undefined: it is not in them. */
-  readonly namespaceLabelsOf: (name: string) => Readonly<Record<string, string>> | undefined;
-  /** What a new agent of a workload trusts; undefined: the signing keys are not known. */
-  readonly trustFor: (workload: WorkloadRef) => { readonly anchor: string; readonly floor: number } | undefined;
+  /** What admission keeps a copy of. */
+  readonly facts: FactSource;
   /** What the feed serves, and where: agents hold their streams to the leader. */
   readonly feed: {
     readonly source: FeedSource;
@@ -98,12 +95,7 @@ export function createManager(options: ManagerOptions): Manager {
     portsFor: replica.clusterState.selection.portsFor,
     whyOverBudget: replica.clusterState.whyOverBudget,
     editedPods: (policy) => editedPods(policy, replica.clusterState.selection, options.mesh.current().rootNamespace),
-    rootPoliciesFor: (namespace, labels) => rootPoliciesIn(replica, options.mesh.current().rootNamespace, { namespace, labels }),
-    namespaceLabelsOf: (name) => replica.clusterState.namespaces.get(objectKey('', name))?.labels,
-    trustFor: (workload) => {
-      const signer = replica.keyRing.signer();
-      return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };
-    },
+    facts: createAdmissionFacts(replica, options.mesh),
     feed: feedOf(replica, () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP),
     record: (event) => recorder.record(event),
     isLeading: () => isLeading,
@@ -175,16 +167,6 @@ async function contend({ clusterState, delivery }: Replica, { options, lead, onH
     return lead({ lost, stopping: signal }, isHeld);
   };
   await runWithLease({ client, ...lease, logger, onChange }, start, signal);
-}
-
-function rootPoliciesIn(
-  { clusterState }: Replica,
-  rootNamespace: string,
-  { namespace, labels }: Pick<SlimPod, 'namespace' | 'labels'>,
-): readonly string[] {
-  return [...clusterState.selection.policiesFor(namespace, labels).values()]
-    .filter(({ metadata }) => metadata.namespace === rootNamespace)
-    .map(({ metadata }) => objectKey(metadata.namespace, metadata.name));
 }
 
 function whyNotSynced(name: string, reflector: Reflector): string | undefined {

@@ -42,6 +42,8 @@ export interface ConfigMapDelivery extends Delivery {
   readonly hasBundles: () => boolean;
   /** Number of the published bundle of a workload; 0: none. */
   readonly numberOf: (workload: WorkloadRef) => number;
+  /** Calls `listener` whenever the number of a workload's published bundle may have changed. @returns a function that ends the subscription */
+  readonly subscribeNumbers: (listener: (workload: WorkloadKey) => void) => () => void;
   /** Makes every bundle that was signed before now out of date: agents may know newer ones than the cluster, which was restored. */
   readonly renewAll: () => void;
   /** The same for one bundle, which is then published again: an agent knows a newer one than the cluster. @param number that the agent knows */
@@ -64,15 +66,13 @@ export interface ConfigMapDelivery extends Delivery {
 /** A delivery for the cluster that `client` talks to. */
 export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): ConfigMapDelivery {
   const { ledger, clock } = options;
-  const listeners = new Set<(event: DeliveryEvent) => void>();
+  const [events, numbers] = [createListeners<DeliveryEvent>(), createListeners<WorkloadKey>()];
   let renewBelow = 0;
   /** By workload, the lowest number that is not out of date, since a call of `renew`. */
   const renewals = new Map<WorkloadKey, number>();
-  const onDrift = (workload: WorkloadRef): void => {
-    for (const listener of listeners) listener({ kind: 'drifted', workload });
-  };
+  const onDrift = (workload: WorkloadRef): void => events.call({ kind: 'drifted', workload });
   const tamperLog = createTamperLog({ clock, onReport: (key) => parts.setPublished(key, ledger.get(key)?.published), onDrift });
-  const parts = createParts(options, { tamperLog, isFollowed: () => listeners.size > 0 });
+  const parts = createParts(options, { tamperLog, isFollowed: () => events.size() > 0, onPublished: numbers.call });
   const jobOf = (bundle: EncodedBundle, publishOptions: PublishOptions): PublishJob => {
     const key = workloadKey(bundle.workload);
     return { key, bundle, options: publishOptions, renewBelow: Math.max(renewBelow, renewals.get(key) ?? 0) };
@@ -97,14 +97,12 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
       renewals.delete(workloadKey(workload));
       return withdraw(parts, workload, signal);
     },
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe: events.subscribe,
     project: (raw) => knownVersion(ledger, raw) ?? parts.readCopy(raw),
     sink: createCopySink(parts),
     hasBundles: () => [...ledger.records()].some(({ published }) => [...(published?.slots.values() ?? [])].some(({ jws }) => jws !== '')),
     numberOf: (workload) => ledger.get(workloadKey(workload))?.published?.current?.number ?? 0,
+    subscribeNumbers: numbers.subscribe,
     renewAll: () => {
       renewBelow = clock.wallMs();
     },
@@ -113,13 +111,35 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
       onDrift(workload);
     },
     reportTampering: (change) => reportChangedDocument(parts, change),
-    onKeysChanged: () => {
-      const signer = options.signer();
-      for (const { key, published } of ledger.records()) {
-        if (published !== undefined) parts.setPublished(key, verifiedAgain(published, signer?.keys, signer?.cluster ?? ''));
-      }
-    },
+    onKeysChanged: () => verifyAll(parts),
   };
+}
+
+interface Listeners<T> {
+  readonly subscribe: (listener: (value: T) => void) => () => void;
+  readonly call: (value: T) => void;
+  readonly size: () => number;
+}
+
+function createListeners<T>(): Listeners<T> {
+  const listeners = new Set<(value: T) => void>();
+  return {
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    call: (value) => {
+      for (const listener of listeners) listener(value);
+    },
+    size: () => listeners.size,
+  };
+}
+
+function verifyAll({ signer: presentSigner, ledger, setPublished }: DeliveryParts): void {
+  const signer = presentSigner();
+  for (const { key, published } of ledger.records()) {
+    if (published !== undefined) setPublished(key, verifiedAgain(published, signer?.keys, signer?.cluster ?? ''));
+  }
 }
 
 function reportChangedDocument({ onTampered, logger, ledger, tamperLog }: DeliveryParts, { namespace, name }: DocumentChange): void {

@@ -61,6 +61,8 @@ export interface DeliveryParts extends ConfigMapDeliveryOptions {
   readonly isFollowed: () => boolean;
   /** What pods are annotated with when it is not the revision: a bundle was repaired. */
   readonly resyncs: Map<WorkloadKey, string>;
+  /** Called after each change of what is published. */
+  readonly onPublished: (key: WorkloadKey) => void;
   readonly setPublished: (key: WorkloadKey, published: PublishedCopies | undefined) => void;
   readonly readCopy: (raw: RawObject) => Copy | undefined;
 }
@@ -76,7 +78,7 @@ export interface PublishJob {
 /** The parts of a new delivery. */
 export function createParts(
   options: ConfigMapDeliveryOptions,
-  { tamperLog, isFollowed }: Pick<DeliveryParts, 'tamperLog' | 'isFollowed'>,
+  { tamperLog, isFollowed, onPublished }: Pick<DeliveryParts, 'tamperLog' | 'isFollowed' | 'onPublished'>,
 ): DeliveryParts {
   const { ledger } = options;
   const resyncs = new Map<WorkloadKey, string>();
@@ -96,6 +98,7 @@ export function createParts(
     signed,
     legacies: new Map(),
     isFollowed,
+    onPublished,
     readCopy: (raw) => {
       const signer = options.signer();
       const ownOf = (workload: WorkloadRef): OwnStatement | undefined => signed.get(workloadKey(workload));
@@ -107,6 +110,7 @@ export function createParts(
     setPublished: (key, published) => {
       if (published === undefined) {
         ledger.setPublished(key, undefined);
+        onPublished(key);
         return;
       }
       const number = published.current?.number;
@@ -116,6 +120,7 @@ export function createParts(
       const isRepaired = resync !== undefined && published.revision !== undefined && resync.startsWith(published.revision);
       ledger.setPublished(key, { ...rest, ...(tampered === undefined ? {} : { tampered }), ...(isRepaired ? { resync } : {}) });
       announced.onPublished(key);
+      onPublished(key);
     },
   };
 }

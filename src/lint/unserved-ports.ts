@@ -24,6 +24,11 @@ interface PortList {
 /** At most this many ports are named in a hint. */
 const NAMED = 5;
 
+/** Whether {@link findUnservedPorts} asks for the ports of the pods. */
+export function namesPorts(policy: Policy): boolean {
+  return policy.kind === 'AuthorizationPolicy' && portLists(policy).length > 0;
+}
+
 /** A warning for each port of `policy` that no selected pod serves. */
 export function findUnservedPorts(policy: Policy, { served, behindService }: ServedPorts): readonly Finding[] {
   if (policy.kind !== 'AuthorizationPolicy') return [];

@@ -182,9 +182,7 @@ interface WebhookParts extends Running {
   readonly portsFor: WebhookOptions['portsFor'];
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
   readonly editedPods: NonNullable<WebhookOptions['editedPods']>;
-  readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
-  readonly namespaceLabelsOf: WebhookOptions['namespaceLabelsOf'];
-  readonly trustFor: WebhookOptions['trustFor'];
+  readonly facts: WebhookOptions['facts'];
 }
 
 function openWebhook({
@@ -192,14 +190,11 @@ function openWebhook({
   logger,
   metrics,
   client,
-  mesh,
   isLeader,
   portsFor,
   whyOverBudget,
   editedPods,
-  rootPoliciesFor,
-  namespaceLabelsOf,
-  trustFor,
+  facts,
   feed,
   tracer,
 }: WebhookParts): ReturnType<typeof startWebhook> {
@@ -216,14 +211,11 @@ function openWebhook({
     isLeader,
     portsFor,
     whyOverBudget,
-    mesh: mesh.current,
     namespace: config.namespace,
     injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },
     ...(config.webhook.newAccessWarnings ? { editedPods } : {}),
     startWorker: startAdmissionWorker,
-    rootPoliciesFor,
-    namespaceLabelsOf,
-    trustFor,
+    facts,
     ...(feed === undefined ? {} : { feed: feed.injected, onCertificate: feed.serve }),
     metrics: createWebhookMetrics(metrics.registry),
   };

@@ -8,10 +8,16 @@ import { GATEWAY_NAME_LABEL } from '../api/kube/names.ts';
 /** A pod's labels. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** A policy, as far as it decides which pods it applies to. */
+export interface SelectingPolicy {
+  readonly metadata: Pick<Policy['metadata'], 'namespace' | 'name'>;
+  readonly spec: Pick<Policy['spec'], 'selector' | 'targetRefs'>;
+}
+
 const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 
 /** Whether `policy` can apply to pods of `namespace`: a policy of the root namespace to all pods, others to those of their namespace. */
-export function isInScope(policy: Policy, namespace: string, rootNamespace: string): boolean {
+export function isInScope(policy: SelectingPolicy, namespace: string, rootNamespace: string): boolean {
   return policy.metadata.namespace === rootNamespace || policy.metadata.namespace === namespace;
 }
 
@@ -20,7 +26,7 @@ export function isInScope(policy: Policy, namespace: string, rootNamespace: stri
  * `targetRefs` to the pods of a Gateway API gateway. A policy with `targetRefs` never applies to an ordinary pod. An absent or empty
  * selector selects all pods.
  */
-export function selectsPod(policy: Policy, namespace: string, labels: Labels): boolean {
+export function selectsPod(policy: SelectingPolicy, namespace: string, labels: Labels): boolean {
   const { targetRefs, selector } = policy.spec;
   if (targetRefs !== undefined && targetRefs.length > 0) {
     const gateway = labels[GATEWAY_NAME_LABEL];

@@ -37,6 +37,14 @@ export function exceeded(size: PolicySize, limit: PolicySize): readonly (keyof P
   return SIZE_MEMBERS.filter((member) => size[member] > limit[member]);
 }
 
+/** Whether a policy of this size fits whatever selects what. @param total of all policies of its namespace, this one included */
+export function isWithinBudget(
+  { namespace, size, total }: { readonly namespace: string; readonly size: PolicySize; readonly total: PolicySize },
+  budgets: PolicyBudgets,
+): boolean {
+  return exceeded(total, budgets.shareOf(namespace)).length === 0 && exceeded(size, budgets.limit).length === 0;
+}
+
 /** Both together. */
 export function sumOf(one: PolicySize, other: PolicySize): PolicySize {
   return combine(one, other, (left, right) => left + right);

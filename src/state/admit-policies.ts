@@ -7,7 +7,7 @@ import { type PolicyKey, policyKeyOf } from '../api/kube/keys.ts';
 import {
   createLabelValues,
   differenceOf,
-  exceeded,
+  isWithinBudget,
   type LabelValues,
   NO_SIZE,
   type PolicyBudgets,
@@ -32,6 +32,8 @@ export interface PolicyAdmission {
   readonly remove: (keys: Iterable<PolicyKey>) => void;
   /** Decides for all policies again: what a policy takes depends on mesh settings. */
   readonly decideAll: () => void;
+  /** What the newest versions of all policies of a namespace take together, whatever selects what. */
+  readonly loadOf: (namespace: string) => PolicySize;
   /** Why a new version of a policy would be over its budget with all others of its namespace; undefined: it would not. */
   readonly whyOverBudget: (policy: Policy) => string | undefined;
 }
@@ -81,6 +83,7 @@ export function createPolicyAdmission(store: Store<PolicyEntry, 'scope'>, budget
       for (const entry of store.values()) measure(parts, entry);
       for (const name of parts.namespaces.keys()) decide(parts, name);
     },
+    loadOf: (namespace) => parts.namespaces.get(namespace)?.total ?? NO_SIZE,
     whyOverBudget: (policy) => whyTooMuch(parts, policy),
   };
 }
@@ -108,8 +111,7 @@ function measure({ budgets, namespaces }: Parts, { key, namespace: name, candida
   const part = candidate === undefined ? undefined : policyPart(candidate, budgets.sizeOf(candidate));
   setPart(namespace, { key, age: candidate === undefined ? '' : ageOf(candidate) }, part);
   const size = part?.size ?? NO_SIZE;
-  const isWithin = exceeded(namespace.total, budgets.shareOf(name)).length === 0 && exceeded(size, budgets.limit).length === 0;
-  return isWithin && namespace.refused.size === 0;
+  return isWithinBudget({ namespace: name, size, total: namespace.total }, budgets) && namespace.refused.size === 0;
 }
 
 /** @param part absent: the policy has no candidate any more */

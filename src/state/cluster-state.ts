@@ -10,7 +10,7 @@ import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.t
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
-import type { PolicyBudgets } from '../resolve/policy-load.ts';
+import type { PolicyBudgets, PolicySize } from '../resolve/policy-load.ts';
 import { type Affected, type Change, createSelection, type Selection } from '../resolve/selection.ts';
 import { createPolicyAdmission, type ReadPolicy } from './admit-policies.ts';
 import { readRecord, versionsToRecord } from './last-valid.ts';
@@ -79,6 +79,8 @@ export interface ClusterState {
   readonly lastGoodOf: (namespace: string) => readonly object[];
   /** Decides again which versions are within their budget, after mesh settings changed. */
   readonly decideVersions: () => void;
+  /** What the newest versions of all policies of a namespace take together, whatever selects what. */
+  readonly policyLoadOf: (namespace: string) => PolicySize;
   /** Why a new version of a policy would be over its budget with all others of its namespace; undefined: it would not. */
   readonly whyOverBudget: (policy: Policy) => string | undefined;
   /** Active policies that can apply to pods of `namespace`, whether or not they select one; in no particular order. */
@@ -152,6 +154,7 @@ export function createClusterState(mesh: () => MeshConfig, { source = 'cluster',
     },
     lastGoodOf: (namespace) => versionsToRecord(policies.byIndex('scope', namespace)),
     decideVersions: admission.decideAll,
+    policyLoadOf: admission.loadOf,
     whyOverBudget: admission.whyOverBudget,
     policiesInScope: (namespace) => {
       const scopes = new Set([rootNamespace(), namespace]);

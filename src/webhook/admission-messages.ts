@@ -4,11 +4,10 @@
 import type { SecureVersion } from 'node:tls';
 import type { Policy } from '../api/istio/resources.ts';
 import type { InjectedFeed } from '../api/kube/agent-contract.ts';
-import type { WorkloadRef } from '../api/kube/keys.ts';
-import type { MeshConfig } from '../api/mesh-config.ts';
 import type { InjectedTrust, InjectionSettings } from '../inject/settings.ts';
 import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
 import type { KeyPair } from './certs/issue.ts';
+import type { FactUpdate } from './fact-source.ts';
 import type { NewAccessJob } from './new-access.ts';
 
 /** Settings of the thread, which do not change. */
@@ -22,11 +21,12 @@ export interface AdmissionSettings {
   readonly newAccess: boolean;
 }
 
-/** What a review needs to know from the caches of the controller. */
+/** What a review needs to know from the caches of the controller, besides the facts that the thread keeps. */
 export type Question =
-  | { readonly kind: 'pod'; readonly workload: WorkloadRef; readonly labels: Readonly<Record<string, string>> }
-  /** Absent policy: the object is not valid. */
-  | { readonly kind: 'policy'; readonly policy?: Policy }
+  /** Nothing: the answer comes after all facts that were sent before. */
+  | { readonly kind: 'present' }
+  /** Asked only where the facts of the thread do not suffice. */
+  | { readonly kind: 'policy'; readonly policy: Policy }
   /** The pods whose policies an edit changes: large, and asked for only when the edit is allowed and can be searched now. */
   | { readonly kind: 'edit'; readonly policy: Policy };
 
@@ -45,7 +45,6 @@ export interface PodFacts {
 
 /** About a policy. */
 export interface PolicyFacts {
-  readonly mesh: MeshConfig;
   /** Ports of the pods that the policy would select; absent: not known. */
   readonly ports?: ReadonlySet<number>;
   /** Why the policy would be over its budget; absent: it would not. */
@@ -54,7 +53,7 @@ export interface PolicyFacts {
 
 /** The answer to a question by its kind. */
 export interface FactsByKind {
-  readonly pod: PodFacts;
+  readonly present: Readonly<Record<string, never>>;
   readonly policy: PolicyFacts;
   readonly edit: NewAccessJob;
 }
@@ -65,6 +64,8 @@ export type Facts = FactsByKind[Question['kind']];
 /** To the thread. */
 export type ToAdmission =
   | { readonly kind: 'certificate'; readonly serving: KeyPair }
+  /** The first, which is sent once the thread listens, contains everything. */
+  | { readonly kind: 'facts'; readonly update: FactUpdate }
   | { readonly kind: 'answer'; readonly id: number; readonly facts: Facts }
   /** The question could not be answered: a bug. */
   | { readonly kind: 'failure'; readonly id: number; readonly message: string }

@@ -1,5 +1,6 @@
 /*
- * Runs `admission-worker.ts` in a thread, answers its questions from the caches of the controller, and starts it again if it ends or hangs.
+ * Runs `admission-worker.ts` in a thread, keeps its facts up to date, answers its questions from the caches of the controller, and starts it again
+ * if it ends or hangs.
  */
 import type { ResourceLimits, Worker } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
@@ -8,6 +9,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { ReviewSample } from '../telemetry/webhook-metrics.ts';
 import type { AdmissionSettings, Facts, FromAdmission, Question, ToAdmission } from './admission-messages.ts';
 import type { KeyPair } from './certs/issue.ts';
+import { type ChangedFact, ChangedFacts, type FactSource } from './fact-source.ts';
 import type { AdmissionServer } from './server.ts';
 
 /** What the thread needs. */
@@ -15,6 +17,8 @@ export interface AdmissionThreadOptions {
   readonly settings: AdmissionSettings;
   /** Starts `admission-worker.ts` with {@link ADMISSION_MEMORY}. */
   readonly startWorker: (settings: AdmissionSettings) => Worker;
+  /** What the thread keeps a copy of. */
+  readonly facts: FactSource;
   /** Answers a question from the caches of this replica. Must not wait. */
   readonly answer: (question: Question) => Facts;
   /** Called after each review. */
@@ -33,6 +37,8 @@ export interface AdmissionThread extends AdmissionServer {
 export const ADMISSION_MEMORY: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 };
 /** Time until a thread that ended is started again, in milliseconds. */
 const RESTART_MS = 1_000;
+/** Time in which changes of facts are collected before they are sent, in milliseconds. */
+const COLLECT_MS = 10;
 /** Time between two signs of life, in milliseconds. API servers wait for a review for 10 s by default. */
 const PING_MS = 2_000;
 /** Signs of life that may be missing in a row. More than one: while this thread was busy, those that came are not read. */
@@ -63,10 +69,15 @@ class Thread {
   #cancelRestart = (): void => undefined;
   #cancelWatch = (): void => undefined;
   #missed = 0;
+  #changed: ChangedFacts;
+  #unsubscribe: (() => void) | undefined;
+  /** Absent: nothing is to be sent. */
+  #cancelSending: (() => void) | undefined;
 
   constructor(options: AdmissionThreadOptions) {
     this.#options = options;
     this.port = options.settings.port;
+    this.#changed = new ChangedFacts(options.facts);
   }
 
   /** Starts a worker; resolves when it listens. Rejects when none can be started, or when it ended before it listened. */
@@ -97,8 +108,10 @@ class Thread {
 
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#unsubscribe?.();
     this.#cancelRestart();
     this.#cancelWatch();
+    this.#cancelSending?.();
     if (this.#worker !== undefined) {
       send(this.#worker, { kind: 'close' });
       const cancel = this.#options.clock.after(CLOSE_MS, () => this.#closed.resolve());
@@ -116,6 +129,7 @@ class Thread {
         this.isListening = true;
         if (this.#serving !== undefined) send(worker, { kind: 'certificate', serving: this.#serving });
         this.#missed = 0;
+        this.#sendAll();
         this.#watch(worker);
         break;
       case 'pong':
@@ -136,8 +150,31 @@ class Thread {
     }
   }
 
+  #sendAll(): void {
+    this.#unsubscribe ??= this.#options.facts.subscribe((changed) => this.#onChange(changed));
+    this.#changed = new ChangedFacts(this.#options.facts);
+    for (const fact of this.#options.facts.all()) this.#changed.add(fact);
+    this.#sendChanges();
+  }
+
+  #onChange(changed: ChangedFact): void {
+    // A thread that starts gets everything.
+    if (!this.isListening) return;
+    this.#changed.add(changed);
+    this.#cancelSending ??= this.#options.clock.after(COLLECT_MS, () => this.#sendChanges());
+  }
+
+  #sendChanges(): void {
+    this.#cancelSending?.();
+    this.#cancelSending = undefined;
+    const update = this.#worker === undefined ? undefined : this.#changed.take();
+    if (update !== undefined && this.#worker !== undefined) send(this.#worker, { kind: 'facts', update });
+  }
+
   #answer(worker: Worker, id: number, question: Question): void {
     try {
+      // What was known before the question counts for the review.
+      this.#sendChanges();
       send(worker, { kind: 'answer', id, facts: this.#options.answer(question) });
     } catch (error) {
       // The review fails with a 500, and the thread logs this as the bug that it is.
@@ -162,6 +199,8 @@ class Thread {
     this.#cancelWatch();
     this.#worker = undefined;
     this.isListening = false;
+    this.#cancelSending?.();
+    this.#cancelSending = undefined;
     if (this.#isClosing) this.#closed.resolve();
     // Of one that has not served, the caller of `start` learns.
     else if (hasServed) {

@@ -1,13 +1,16 @@
 /*
  * The thread that serves admission: TLS, reading, reviewing and answering happen here, so that reviews do not wait while the controller compiles
- * and publishes bundles. What only the caches of the controller know, it asks for.
+ * and publishes bundles. It keeps a copy of the facts that most reviews need, and asks the controller for the others.
  */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import type { AdmissionLogLevel, AdmissionSettings, FromAdmission, ToAdmission } from './admission-messages.ts';
+import { KnownFacts } from './known-facts.ts';
 import { NEW_ACCESS_MEMORY } from './new-access.ts';
 import { type Ask, createReviewers } from './reviewers.ts';
 import { HttpError, startAdmissionServer } from './server.ts';
 
+/** Time since the last message of the controller, in milliseconds, after which its facts may be out of date. It sends one every 2 s. */
+const SILENT_MS = 5_000;
 /** Longest wait for an answer. API servers wait for a review for 10 s by default. */
 const ANSWER_MS = 5_000;
 
@@ -19,7 +22,9 @@ interface Waiting {
 
 const settings = workerData as AdmissionSettings;
 const waiting = new Map<number, Waiting>();
+const facts = new KnownFacts();
 let lastId = 0;
+let heardMs = performance.now();
 
 function send(message: FromAdmission): void {
   parentPort?.postMessage(message);
@@ -35,6 +40,12 @@ const ask: Ask = (question) =>
     waiting.set(id, { resolve: resolve as Waiting['resolve'], reject, timer });
     send({ kind: 'question', id, question });
   });
+
+/** The facts, as long as the controller says that they are its own; otherwise the review waits for a sign of life. */
+async function presentFacts(): Promise<KnownFacts> {
+  if (!facts.isLoaded || performance.now() - heardMs > SILENT_MS) await ask({ kind: 'present' });
+  return facts;
+}
 
 function settle(id: number, end: (asked: Waiting) => void): void {
   const asked = waiting.get(id);
@@ -55,7 +66,7 @@ function logAt(level: AdmissionLogLevel): (fields: object, message: string) => v
 
 const server = await startAdmissionServer({
   ...settings,
-  reviewers: createReviewers({ injection: settings.injection, ask, ...(settings.newAccess ? { startNewAccess } : {}) }),
+  reviewers: createReviewers({ injection: settings.injection, presentFacts, ask, ...(settings.newAccess ? { startNewAccess } : {}) }),
   metrics: { onReview: (sample) => send({ kind: 'reviewed', sample }) },
   logger: { debug: logAt('debug'), info: logAt('info'), error: logAt('error') },
 });
@@ -67,9 +78,13 @@ function startNewAccess(): Worker {
 }
 
 parentPort?.on('message', (message: ToAdmission) => {
+  heardMs = performance.now();
   switch (message.kind) {
     case 'certificate':
       server.serve(message.serving);
+      break;
+    case 'facts':
+      facts.apply(message.update);
       break;
     case 'answer':
       settle(message.id, ({ resolve }) => resolve(message.facts));

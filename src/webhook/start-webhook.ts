@@ -4,7 +4,6 @@
 import type { SecureVersion } from 'node:tls';
 import type { Policy } from '../api/istio/resources.ts';
 import type { InjectedFeed } from '../api/kube/agent-contract.ts';
-import { type MeshConfig, trustDomainsOf } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { EditedPods } from '../resolve/edited-pods.ts';
@@ -12,10 +11,10 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import type { Tracer } from '../traces/tracer.ts';
 import type { AdmissionSettings, Facts, Question } from './admission-messages.ts';
-import { type AdmissionThreadOptions, startAdmissionThread } from './admission-thread.ts';
+import { type AdmissionThread, type AdmissionThreadOptions, startAdmissionThread } from './admission-thread.ts';
 import { followCertificateFiles } from './certs/certificate-files.ts';
 import { rotateCertificates, type ServedCertificate } from './certs/certificate-rotator.ts';
-import type { RootPolicies, TrustSource } from './mutate.ts';
+import type { ChangedFact, FactSource } from './fact-source.ts';
 import { traceReview } from './trace-review.ts';
 import type { PolicyContext } from './validate.ts';
 
@@ -32,9 +31,8 @@ export interface WebhookOptions {
   /** Name of the Service that API servers call. The names of Secret and webhook configurations derive from it, see {@link webhookNames}. */
   readonly service: string;
   readonly injection: AdmissionSettings['injection'];
-  readonly trustFor: TrustSource;
-  /** Current mesh settings, which lint depends on. */
-  readonly mesh: () => MeshConfig;
+  /** What the thread keeps a copy of; without the feed. */
+  readonly facts: FactSource;
   /** Ports of the pods that a policy would select; undefined: not known. */
   readonly portsFor: PolicyContext['portsFor'];
   /** Why a policy would be over its budget; undefined: it would not. */
@@ -43,10 +41,6 @@ export interface WebhookOptions {
   readonly editedPods?: (policy: Policy) => EditedPods;
   /** Starts `admission-worker.ts` with {@link ADMISSION_MEMORY}. */
   readonly startWorker: AdmissionThreadOptions['startWorker'];
-  /** Policies of the root namespace that select a pod, as `namespace/name`. */
-  readonly rootPoliciesFor: RootPolicies;
-  /** Labels of a namespace; undefined: not known. */
-  readonly namespaceLabelsOf: (name: string) => Readonly<Record<string, string>> | undefined;
   /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
   /** Directory with `tls.crt` and `tls.key`, which another controller renews; absent: the webhook issues its certificates. */
@@ -91,18 +85,8 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const logger = options.logger.child({ part: 'webhook' });
   const names = webhookNames(options.service);
   const clock = options.clock ?? systemClock;
-  const { host, port, tlsMinVersion = 'TLSv1.2', injection, startWorker, metrics } = options;
-  const server = await startAdmissionThread({
-    settings: { host, port, tlsMinVersion, injection, newAccess: options.editedPods !== undefined },
-    startWorker,
-    answer: (question) => answerFrom(options, question),
-    clock,
-    logger,
-    onReview: (sample) => {
-      metrics?.onReview(sample);
-      if (options.tracer !== undefined) traceReview(options.tracer, sample);
-    },
-  });
+  const feedFacts = withFeed(options);
+  const server = await startThread(options, { facts: feedFacts.facts, clock, logger });
   const stopping = new AbortController();
   let expiresMs: number | undefined;
   const onServing = (certificate: ServedCertificate): void => {
@@ -110,6 +94,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     expiresMs = certificate.expiresMs;
     options.metrics?.onCertificate(expiresMs);
     options.onCertificate?.(certificate);
+    feedFacts.onFeed();
   };
   const directory = options.certificateDirectory;
   const lasting = AbortSignal.any([signal, stopping.signal]);
@@ -146,30 +131,52 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   };
 }
 
-/** What the caches of this replica know about a pod or a policy under review. */
-function answerFrom(options: WebhookOptions, question: Question): Facts {
-  const mesh = options.mesh();
-  if (question.kind === 'pod') {
-    const { workload, labels } = question;
-    const [feed, trust] = [options.feed?.(), options.trustFor(workload)];
-    const namespaceLabels = options.namespaceLabelsOf(workload.namespace);
-    return {
-      trustDomains: trustDomainsOf(mesh),
-      rootPolicies: options.rootPoliciesFor(workload.namespace, labels),
-      ...(feed === undefined ? {} : { feed }),
-      ...(trust === undefined ? {} : { trust }),
-      ...(namespaceLabels === undefined ? {} : { namespaceLabels }),
-    };
-  }
-  if (question.kind === 'edit') return { mesh, pods: [], isCut: false, ...options.editedPods?.(question.policy) };
-  const { policy } = question;
-  if (policy === undefined) return { mesh };
-  const [ports, excess] = [options.portsFor(policy), options.whyOverBudget(policy)];
+function startThread(options: WebhookOptions, parts: Pick<AdmissionThreadOptions, 'facts' | 'clock' | 'logger'>): Promise<AdmissionThread> {
+  const { host, port, tlsMinVersion = 'TLSv1.2', injection, startWorker, metrics, tracer } = options;
+  return startAdmissionThread({
+    ...parts,
+    settings: { host, port, tlsMinVersion, injection, newAccess: options.editedPods !== undefined },
+    startWorker,
+    answer: (question) => answerFrom(options, question),
+    onReview: (sample) => {
+      metrics?.onReview(sample);
+      if (tracer !== undefined) traceReview(tracer, sample);
+    },
+  });
+}
+
+/** The facts together with the feed, and what is to be called when the feed may have changed. */
+function withFeed({ facts, feed }: WebhookOptions): { readonly facts: FactSource; readonly onFeed: () => void } {
+  const listeners = new Set<(changed: ChangedFact) => void>();
   return {
-    mesh,
-    ...(ports === undefined ? {} : { ports }),
-    ...(excess === undefined ? {} : { excess }),
+    facts: {
+      ...facts,
+      settings: () => {
+        const present = feed?.();
+        return { ...facts.settings(), ...(present === undefined ? {} : { feed: present }) };
+      },
+      subscribe: (listener) => {
+        listeners.add(listener);
+        const unsubscribe = facts.subscribe(listener);
+        return () => {
+          listeners.delete(listener);
+          unsubscribe();
+        };
+      },
+    },
+    onFeed: () => {
+      for (const listener of listeners) listener({ kind: 'settings' });
+    },
   };
+}
+
+/** What the caches of this replica know about a policy under review. */
+function answerFrom(options: WebhookOptions, question: Question): Facts {
+  if (question.kind === 'present') return {};
+  const { policy } = question;
+  if (question.kind === 'edit') return { mesh: options.facts.settings().mesh, pods: [], isCut: false, ...options.editedPods?.(policy) };
+  const [ports, excess] = [options.portsFor(policy), options.whyOverBudget(policy)];
+  return { ...(ports === undefined ? {} : { ports }), ...(excess === undefined ? {} : { excess }) };
 }
 
 function dnsNamesOf(service: string, namespace: string): readonly string[] {

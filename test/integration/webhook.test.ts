@@ -7,14 +7,13 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type RunningWebhook, startWebhook, webhookNames } from '../../src/webhook/start-webhook.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { createTestFacts } from '../support/admission-facts.ts';
 import { startAdmissionWorker } from '../support/admission-worker.ts';
 import { until } from '../support/fake-clock.ts';
-import { TRUST } from '../support/guarded-pods.ts';
 
 const run = promisify(execFile);
 const namespace = 'sallyport-system';
@@ -100,12 +99,9 @@ function setUp(): void {
     await kubectl('create', 'secret', 'generic', names.secret, '-n', namespace);
     webhook = await startWebhook(
       {
-        mesh: () => DEFAULT_MESH_CONFIG,
+        facts: createTestFacts(),
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
-        rootPoliciesFor: () => [],
-        namespaceLabelsOf: () => undefined,
-        trustFor: () => TRUST,
         startWorker: startAdmissionWorker,
         client,
         host: '127.0.0.1',

@@ -5,16 +5,19 @@ import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { workloadKey } from '../../../src/api/kube/keys.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Clock } from '../../../src/clock.ts';
+import { NAMESPACE_SHARE } from '../../../src/compile/budgets.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import type { ReviewSample } from '../../../src/telemetry/webhook-metrics.ts';
 import type { AdmissionSettings, Facts, Question } from '../../../src/webhook/admission-messages.ts';
 import { type AdmissionThread, startAdmissionThread } from '../../../src/webhook/admission-thread.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
+import type { ChangedFact, FactSettings } from '../../../src/webhook/fact-source.ts';
+import { createTestFacts } from '../../support/admission-facts.ts';
 import { startAdmissionWorker } from '../../support/admission-worker.ts';
 import { createFakeClock, until } from '../../support/fake-clock.ts';
-import { TRUST } from '../../support/guarded-pods.ts';
 
 const dnsNames = ['sallyport.sallyport-system.svc'];
 const PATIENCE_MS = 60_000;
@@ -32,6 +35,9 @@ const policy = {
   spec: { rules: [{ to: [{ operation: { ports: ['9999'] } }] }] },
 };
 
+const facts = createTestFacts();
+facts.present = { ...facts.present, feed: { address: 'feed.example:9443', authorities: 'PEM' } };
+
 let thread: AdmissionThread;
 let certificates: Certificates;
 let worker: Worker | undefined;
@@ -41,10 +47,19 @@ let answer: (question: Question) => Facts;
 const clock = createFakeClock();
 
 function factsFor(question: Question): Facts {
-  if (question.kind === 'pod')
-    return { trust: TRUST, rootPolicies: [], trustDomains: ['cluster.local'], feed: { address: 'feed.example:9443', authorities: 'PEM' } };
-  if (question.kind === 'edit') return { mesh: DEFAULT_MESH_CONFIG, pods: [], isCut: true };
-  return { mesh: DEFAULT_MESH_CONFIG, ports: new Set([8080]) };
+  if (question.kind === 'present') return {};
+  return question.kind === 'edit' ? { mesh: DEFAULT_MESH_CONFIG, pods: [], isCut: true } : { ports: new Set([8080]) };
+}
+
+/** Changes settings, which are then sent. */
+function become(settings: Partial<FactSettings>): void {
+  facts.present = { ...facts.present, ...settings };
+  change({ kind: 'settings' });
+}
+
+function change(fact: ChangedFact): void {
+  facts.changed(fact);
+  clock.advance(10);
 }
 
 function open(port: number, path: string, headers: OutgoingHttpHeaders = {}): ClientRequest {
@@ -88,6 +103,7 @@ function startSecond(
       newAccess: false,
     },
     startWorker: (settings) => startWorker(nth++, settings),
+    facts: createTestFacts(),
     answer: factsFor,
     clock: time,
     logger: createLogger({ level: 'silent', component: 'test' }),
@@ -106,6 +122,7 @@ describe('the thread of admission', () => {
         newAccess: true,
       },
       startWorker: (settings) => (worker = startAdmissionWorker(settings)),
+      facts,
       answer: (question) => {
         questions.push(question);
         return answer(question);
@@ -123,7 +140,10 @@ describe('the thread of admission', () => {
     answer = factsFor;
   });
 
-  after(() => thread.close());
+  after(async () => {
+    await thread.close();
+    expect(facts.listeners()).to.equal(0);
+  });
 
   it('injects an agent with what the caches know of the pod', async () => {
     const { status, body } = await review('/mutate', pod);
@@ -132,7 +152,7 @@ describe('the thread of admission', () => {
     const { response } = JSON.parse(body) as { response: { allowed: boolean; patch: string } };
     expect(response.allowed).to.equal(true);
     expect(Buffer.from(response.patch, 'base64').toString()).to.include('example/agent:1').and.include('feed.example:9443');
-    expect(questions).to.deep.equal([{ kind: 'pod', workload: { namespace: 'foo', kind: 'pod', name: 'web' }, labels: { app: 'web' } }]);
+    expect(questions).to.deep.equal([]);
     await until(() => samples.length === 1, 'the sample');
     expect(samples[0]).to.include({ webhook: '/mutate', code: 200, result: 'patched' });
   });
@@ -157,10 +177,65 @@ describe('the thread of admission', () => {
     expect(body).to.include('not decided for all pods');
     expect(questions.map(({ kind }) => kind)).to.deep.equal(['policy', 'edit']);
     questions = [];
-    answer = () => ({ mesh: { ...DEFAULT_MESH_CONFIG, rootNamespace: 'foo' }, excess: 'it is large' });
+    answer = () => ({ excess: 'it is large' });
+    become({ mesh: { ...DEFAULT_MESH_CONFIG, rootNamespace: 'foo' } });
     const denied = await review('/validate', policy);
+    become({ mesh: DEFAULT_MESH_CONFIG });
     expect(JSON.parse(denied.body)).to.have.nested.property('response.allowed', false);
     expect(questions.map(({ kind }) => kind)).to.deep.equal(['policy']);
+  });
+
+  it('asks nothing about a policy that names no ports and is within its budget, or that is not valid', async () => {
+    const paths = { ...policy, spec: { rules: [{ to: [{ operation: { paths: ['/a'] } }] }] } };
+    expect((await review('/validate', { ...paths, metadata: { name: 'p', namespace: 'bar' } })).body).to.include('"allowed":true');
+    expect((await review('/validate', { ...policy, spec: { rules: 'none' } })).body).to.include('"allowed":false');
+    expect(questions.map(({ kind }) => kind)).to.deep.equal(['edit']);
+
+    facts.loads.set('bar', NAMESPACE_SHARE);
+    change({ kind: 'load', namespace: 'bar' });
+    await review('/validate', { ...paths, metadata: { name: 'p', namespace: 'bar' } });
+    expect(questions.map(({ kind }) => kind)).to.deep.equal(['edit', 'policy', 'edit']);
+  });
+
+  it('knows of what changed since it started, also after it was started again', async () => {
+    const key = workloadKey({ namespace: 'foo', kind: 'pod', name: 'web' });
+    const patchOf = async (): Promise<string> => {
+      const { response } = JSON.parse((await review('/mutate', pod)).body) as { response: { patch?: string } };
+      return Buffer.from(response.patch ?? '', 'base64').toString();
+    };
+    facts.numbers.set(key, 4711);
+    change({ kind: 'number', workload: key });
+    expect(await patchOf()).to.include('4711');
+    become({ feed: { address: 'moved.example:9443', authorities: 'PEM' } });
+    expect(await patchOf())
+      .to.include('moved.example:9443')
+      .and.include('4711');
+
+    await worker?.terminate();
+    await until(() => thread.check() !== undefined, 'the end of the thread');
+    facts.numbers.set(key, 4712);
+    facts.changed({ kind: 'number', workload: key });
+    clock.advance(1_000);
+    await until(() => thread.check() === undefined, 'the thread', PATIENCE_MS);
+    expect(await patchOf())
+      .to.include('moved.example:9443')
+      .and.include('4712');
+    facts.numbers.delete(key);
+    change({ kind: 'number', workload: key });
+    expect(await patchOf()).not.to.include('4712');
+  });
+
+  it('refuses to review pods with facts that are not confirmed any more', async () => {
+    answer = () => {
+      throw new TypeError('the caches are away');
+    };
+    // The controller says nothing, because its clock stands still.
+    let status = 200;
+    while (status === 200) ({ status } = await review('/mutate', pod));
+    answer = factsFor;
+    expect(status).to.equal(500);
+    expect(new Set(questions.map(({ kind }) => kind))).to.deep.equal(new Set(['present']));
+    expect((await review('/mutate', pod)).status).to.equal(200);
   });
 
   it('denies an invalid policy', async () => {
@@ -173,12 +248,12 @@ describe('the thread of admission', () => {
     answer = () => {
       throw new TypeError('secret of the inside');
     };
-    const { status, body } = await review('/mutate', pod);
+    const { status, body } = await review('/validate', policy);
     answer = factsFor;
 
     expect(status).to.equal(500);
     expect(body).not.to.include('secret');
-    expect((await review('/mutate', pod)).status).to.equal(200);
+    expect((await review('/validate', policy)).status).to.equal(200);
   });
 
   it('serves while the controller is busy', async () => {

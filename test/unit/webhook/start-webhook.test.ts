@@ -1,13 +1,12 @@
 /* The running webhook: readiness depends on its certificate. */
 import { expect } from 'chai';
-import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { startWebhook, webhookNames } from '../../../src/webhook/start-webhook.ts';
+import { createTestFacts } from '../../support/admission-facts.ts';
 import { startAdmissionWorker } from '../../support/admission-worker.ts';
 import { createFakeClock, until } from '../../support/fake-clock.ts';
-import { TRUST } from '../../support/guarded-pods.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -31,12 +30,9 @@ describe('startWebhook', () => {
         namespace: 'system',
         service: 'sallyport',
         injection: { image: 'example/agent:1', version: '1' },
-        mesh: () => DEFAULT_MESH_CONFIG,
+        facts: createTestFacts(),
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
-        rootPoliciesFor: () => [],
-        namespaceLabelsOf: () => undefined,
-        trustFor: () => TRUST,
         startWorker: startAdmissionWorker,
         isLeader: () => isLeader,
         clock,
@@ -52,6 +48,8 @@ describe('startWebhook', () => {
     clock.advance(1_000);
     await until(() => webhook.check() === undefined, 'a certificate');
     expect(webhook.port).to.be.greaterThan(0);
+    // New agents trust the feed by the authority of this certificate, which is sent to the thread.
+    clock.advance(10);
 
     isLeader = false;
     await until(() => clock.pending().length === 2, 'the next pass');
