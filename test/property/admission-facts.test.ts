@@ -2,11 +2,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
+import type { Policy } from '../../src/api/istio/resources.ts';
 import { objectKey, type PolicyKey, policyKey, type WorkloadKey, workloadKey } from '../../src/api/kube/keys.ts';
-import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../src/api/mesh-config.ts';
-import { createBudgets } from '../../src/compile/budgets.ts';
+import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
+import { createBudgets, NAMESPACE_SHARE } from '../../src/compile/budgets.ts';
 import { createAdmissionFacts } from '../../src/controller/admission-facts.ts';
-import type { Replica } from '../../src/controller/replica.ts';
+import type { MeshSource, Replica } from '../../src/controller/replica.ts';
 import { createClusterState } from '../../src/state/cluster-state.ts';
 import { ChangedFacts } from '../../src/webhook/fact-source.ts';
 import { KnownFacts } from '../../src/webhook/known-facts.ts';
@@ -15,7 +16,8 @@ const AP = 'AuthorizationPolicy';
 const NAMESPACES = ['istio-system', 'foo', 'bar'] as const;
 const LABELS = [{}, { app: 'a' }, { app: 'b', tier: 'x' }] as const;
 /** Values of a policy: with the last, two of them exceed the budget of a namespace. */
-const SIZES = [1, 2000, 100_000] as const;
+const SIZES = [1, 2000, 81_000] as const;
+const LARGE = 2;
 
 type Step =
   | { readonly kind: 'policy'; readonly namespace: string; readonly name: string; readonly selects: number; readonly size: number }
@@ -31,8 +33,14 @@ const namespace = fc.constantFrom(...NAMESPACES);
 const name = fc.constantFrom('p', 'q');
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
-    arbitrary: fc.record({ kind: fc.constant('policy' as const), namespace, name, selects: fc.nat(2), size: fc.constantFrom(0, 0, 1, 2) }),
-    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('policy' as const),
+      namespace,
+      name,
+      selects: fc.nat(2),
+      size: fc.constantFrom(0, 0, 1, 1, 2),
+    }),
+    weight: 2,
   },
   fc.record({ kind: fc.constant('remove' as const), namespace, name }),
   fc.record({ kind: fc.constant('namespace' as const), name: namespace, label: fc.constantFrom('enabled', 'disabled') }),
@@ -40,7 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('root' as const), name: namespace }),
   fc.record({ kind: fc.constant('anchor' as const), anchor: fc.constantFrom('', 'one', 'two') }),
   fc.record({ kind: fc.constant('number' as const), name: fc.constantFrom('a', 'b'), number: fc.nat(3) }),
-  fc.record({ kind: fc.constant('send' as const) }),
+  { arbitrary: fc.record({ kind: fc.constant('send' as const) }), weight: 2 },
 );
 
 function policyOf(from: { readonly namespace: string; readonly name: string; readonly selects: number; readonly size: number }): object {
@@ -58,7 +66,7 @@ function policyOf(from: { readonly namespace: string; readonly name: string; rea
 function createCaches(): {
   readonly step: (one: Step) => void;
   readonly replica: Replica;
-  readonly mesh: { readonly current: () => MeshConfig; readonly subscribe: (listener: () => void) => () => void };
+  readonly mesh: MeshSource;
   readonly anchor: () => string;
 } {
   let mesh = DEFAULT_MESH_CONFIG;
@@ -115,20 +123,50 @@ function createCaches(): {
   return { step: take, replica, mesh: { current: () => mesh, subscribe: subscribeTo(listeners.mesh) }, anchor: () => anchor };
 }
 
+/** A copy that has everything, and what brings it up to date. */
+function copyOf(replica: Replica, mesh: MeshSource): { readonly known: KnownFacts; readonly send: () => void } {
+  const source = createAdmissionFacts(replica, mesh);
+  const [changed, known] = [new ChangedFacts(source), new KnownFacts()];
+  const send = (): void => known.apply(structuredClone(changed.take() ?? {}));
+  for (const fact of source.all()) changed.add(fact);
+  source.subscribe((fact) => changed.add(fact));
+  send();
+  return { known, send };
+}
+
+function parsed(raw: object): Policy {
+  const { value } = parsePolicy(raw as Parameters<typeof parsePolicy>[0]);
+  if (value === undefined) throw new Error('the policy of the test is not valid');
+  return value;
+}
+
 describe('the facts of admission', () => {
+  it('contain what the policies of a namespace take, from the start and after each change', () => {
+    const { step: take, replica, mesh } = createCaches();
+    const small = parsed(policyOf({ namespace: 'foo', name: 'small', selects: 0, size: 0 }));
+    for (const each of ['p', 'q']) take({ kind: 'policy', namespace: 'foo', name: each, selects: 0, size: LARGE });
+    const { known, send } = copyOf(replica, mesh);
+    expect(known.suffice(small)).to.equal(false);
+
+    take({ kind: 'remove', namespace: 'foo', name: 'p' });
+    send();
+    expect(known.suffice(small)).to.equal(true);
+    take({ kind: 'policy', namespace: 'foo', name: 'p', selects: 0, size: LARGE });
+    send();
+    expect(known.suffice(small)).to.equal(false);
+    for (const each of ['p', 'q']) take({ kind: 'remove', namespace: 'foo', name: each });
+    send();
+    expect(known.suffice(small)).to.equal(true);
+  });
+
   it('are those of the caches after any order of changes, and suffice only where the caches object to nothing', function () {
     this.timeout(120_000);
     const seen = { sufficient: 0, insufficient: 0, root: 0 };
     const check = (steps: readonly Step[], before: number): void => {
       const { step: take, replica, mesh, anchor } = createCaches();
       const { clusterState } = replica;
-      const source = createAdmissionFacts(replica, mesh);
-      const [changed, known] = [new ChangedFacts(source), new KnownFacts()];
-      const send = (): void => known.apply(structuredClone(changed.take() ?? {}));
       for (const one of steps.slice(0, before)) take(one);
-      for (const fact of source.all()) changed.add(fact);
-      source.subscribe((fact) => changed.add(fact));
-      send();
+      const { known, send } = copyOf(replica, mesh);
       for (const one of steps.slice(before)) {
         if (one.kind === 'send') send();
         else take(one);
@@ -150,17 +188,17 @@ describe('the facts of admission', () => {
           seen.root += expected.length;
         }
         for (const size of SIZES.keys()) {
-          const { value: policy } = parsePolicy(
-            policyOf({ namespace: of, name: 'p', selects: 0, size }) as Parameters<typeof parsePolicy>[0],
-          );
-          if (policy === undefined) throw new Error('the policy of the test is not valid');
+          const policy = parsed(policyOf({ namespace: of, name: 'p', selects: 0, size }));
           const isSufficient = known.suffice(policy);
           seen[isSufficient ? 'sufficient' : 'insufficient'] += 1;
           if (isSufficient) expect(clusterState.whyOverBudget(policy)).to.equal(undefined);
+          // What is small is asked about only where the namespace is nearly full.
+          else if (size < LARGE)
+            expect(clusterState.policyLoadOf(of).values + (SIZES[size] ?? 0)).to.be.greaterThan(NAMESPACE_SHARE.values);
         }
       }
     };
-    fc.assert(fc.property(fc.array(step, { maxLength: 12 }), fc.nat(6), check), { numRuns: 40 });
+    fc.assert(fc.property(fc.array(step, { minLength: 10, maxLength: 30 }), fc.nat(10), check), { numRuns: 25 });
     expect(
       Object.values(seen).every((count) => count > 20),
       JSON.stringify(seen),
